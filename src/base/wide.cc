@@ -1,0 +1,84 @@
+// 128-bit integers as text, and one exact product-and-quotient.
+#include "base/wide.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace bessemer {
+namespace {
+
+constexpr int max_digits = 38;
+
+UWide magnitude(Wide value) {
+  return value < 0 ? UWide{0} - static_cast<UWide>(value) : static_cast<UWide>(value);
+}
+
+struct Product { UWide high = 0, low = 0; };
+
+// Schoolbook 128 x 128 -> 256 bits in 64-bit limbs.
+Product multiply(UWide a, UWide b) {
+  constexpr UWide mask = ~std::uint64_t{0};
+  const UWide al = a & mask, ah = a >> 64, bl = b & mask, bh = b >> 64;
+  const UWide ll = al * bl, lh = al * bh, hl = ah * bl, hh = ah * bh;
+  const UWide middle = (ll >> 64) + (lh & mask) + (hl & mask);
+  return {hh + (lh >> 64) + (hl >> 64) + (middle >> 64), (middle << 64) | (ll & mask)};
+}
+
+}  // namespace
+
+std::string to_text(Wide value) {
+  UWide left = magnitude(value);
+  std::string out;
+  do {
+    out += static_cast<char>('0' + static_cast<int>(left % 10));
+    left /= 10;
+  } while (left != 0);
+  if (value < 0) out += '-';
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+Result<Wide> from_text(std::type_identity<Wide>, std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.size() > max_digits) {
+    return invalid("must be a whole number of at most 38 digits");
+  }
+  Wide value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return invalid("must be a whole number: digits only");
+    value = value * 10 + (c - '0');
+  }
+  return negative ? -value : value;
+}
+
+Wide scale(Wide value, Wide times, Wide per) {
+  check(per > 0, "scale: divisor must be positive");
+  const bool negative = (value < 0) != (times < 0);
+  Product left = multiply(magnitude(value), magnitude(times));
+  const auto divisor = static_cast<UWide>(per);
+  check(left.high < divisor, "scale: result does not fit");
+  // Long division, one bit at a time from the top of `low`: exact and short.
+  UWide quotient = 0, rest = left.high;
+  if (rest == 0) {
+    quotient = left.low / divisor;
+    rest = left.low % divisor;
+  } else {
+    for (int bit = 127; bit >= 0; --bit) {
+      const bool carry = (rest >> 127) != 0;
+      rest = (rest << 1) | ((left.low >> bit) & 1);
+      quotient <<= 1;
+      if (carry || rest >= divisor) {
+        rest -= divisor;
+        quotient |= 1;
+      }
+    }
+  }
+  const UWide other = divisor - rest;  // half to even, without overflow
+  if (rest > other || (rest == other && (quotient & 1) != 0)) ++quotient;
+  check(quotient <= static_cast<UWide>(~UWide{0} >> 1), "scale: result does not fit");
+  return negative ? -static_cast<Wide>(quotient) : static_cast<Wide>(quotient);
+}
+
+}  // namespace bessemer
