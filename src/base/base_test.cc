@@ -7,6 +7,7 @@
 #include "base/fact.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/schema.h"
 #include "base/secret.h"
 #include "base/text.h"
 
@@ -174,6 +175,16 @@ TEST(Json, Variants) {
   EXPECT_EQ(json::write(*shape), R"({"square":{"side":2}})");
   EXPECT_EQ(to_text(json::read<Shape>(R"({"hexagon":{}})").error()),
             "hexagon: is not one of: circle, square");
+}
+
+TEST(Json, SchemaSaysWhatTheReaderTakes) {
+  EXPECT_EQ(json::schema<Inner>(),
+            R"({"type":"object","additionalProperties":false,"properties":{"x":{"type":"integer"},)"
+            R"("note":{"type":"string"}},"required":["x"]})");
+  const std::string outer = json::schema<Outer>();
+  EXPECT_NE(outer.find(R"("price":{"type":"string","format":"money"})"), std::string::npos);
+  EXPECT_NE(outer.find(R"("colour":{"type":"string","enum":["red","green"]})"), std::string::npos);
+  EXPECT_NE(outer.find(R"("required":["name","price","colour","raw"])"), std::string::npos);
 }
 
 TEST(Codec, RoundTripsAndRefusesWhatIsNewer) {
