@@ -1,0 +1,59 @@
+"""The list of suites: what ./test runs, at which depth, and how each reports.
+
+Depths: fast (each push), change (what protects a change), full, soak.
+"""
+
+import dataclasses
+import os
+
+DEPTHS = ("fast", "change", "full", "soak")
+JUNIT, TAP, BY_EXIT = "junit", "tap", "exit"
+FAST_ON, CHANGE_ON, FULL = DEPTHS[:3], DEPTHS[1:3], DEPTHS[2:3]
+CORES = str(os.cpu_count() or 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    name: str
+    purpose: str
+    command: list
+    depths: tuple
+    reports: str = BY_EXIT
+    limit_seconds: int = 600
+    needs: tuple = ()        # suites without which this one means nothing
+    quiet: bool = True       # show output only when something failed
+    environment: dict = dataclasses.field(default_factory=dict)
+
+
+def build(preset, depths, target="all"):
+    """Configures and builds; goes on after an error, so that one broken module hides no other."""
+    script = (f"cmake --preset {preset} >build/configure.log 2>&1 "
+              f"|| {{ cat build/configure.log; exit 1; }}; "
+              f"cmake --build build/{preset} --target {target} -j{CORES} -- -k 0")
+    suffix = "" if target == "all" else "_headers"
+    purpose = ("programs, unit tests and link checks compile and link" if target == "all"
+               else "each header compiles alone")
+    return Suite(f"build_{preset}{suffix}", f"{purpose} ({preset})",
+                 ["bash", "-c", f"mkdir -p build; {script}"], depths, limit_seconds=2400)
+
+
+def units(preset, depths, environment=None):
+    return Suite(f"units_{preset}", f"unit tests and source rules ({preset})",
+                 ["bash", "-c", f"ctest --test-dir build/{preset} --output-on-failure -j{CORES} "
+                                f"--timeout 300 --output-junit \"$BESSEMER_TEST_REPORT\""],
+                 depths, reports=JUNIT, limit_seconds=1800, environment=environment or {})
+
+
+def suites():
+    """Every suite, in the order in which they run."""
+    return [
+        build("release", FAST_ON),
+        units("release", FAST_ON),
+        build("release", FAST_ON, "all_verify_interface_header_sets"),
+        build("clang", FULL),
+        units("clang", FULL),
+        build("asan", FULL),
+        units("asan", FULL),
+        build("tsan", FULL),
+        units("tsan", FULL),
+    ]

@@ -1,0 +1,154 @@
+"""Runs the suites of a depth and counts their cases: the second half of ./test.
+
+A suite is a command whose cases are read from what it really reported: a JUnit file (ctest,
+GoogleTest) or TAP lines on its output ("ok 1 - name", "not ok 2 - name"). A command that reports
+by exit status alone is one case. A suite that ends without reporting a case, that exits with an
+error although each case passed, or that runs out of time, is one failed case more.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as xml
+
+from registry import BY_EXIT, DEPTHS, JUNIT, TAP, suites
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TAP_LINE = re.compile(r"^(not )?ok\b[ \d]*-? *(.*)$")
+KEPT_LINES = 60
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    passed: bool
+
+
+@dataclasses.dataclass
+class Ended:
+    status: int
+    timed_out: bool
+    lines: list
+
+
+def run(suite, environment):
+    """Runs the suite's command in a process group of its own, showing its output as it comes."""
+    process = subprocess.Popen(suite.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    deadline = time.monotonic() + suite.limit_seconds
+    lines, pending, timed_out = [], b"", False
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                timed_out = True
+                break
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            *complete, pending = (pending + chunk).split(b"\n")
+            for line in complete:
+                lines.append(line.decode(errors="replace"))
+                if not suite.quiet:
+                    print("   ", lines[-1], flush=True)
+    if pending:
+        lines.append(pending.decode(errors="replace"))
+    try:
+        if not timed_out:
+            process.wait(max(1.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        timed_out = True
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # nothing a suite started outlives it
+    except ProcessLookupError:
+        pass
+    return Ended(process.wait(), timed_out, lines)
+
+
+def junit_cases(path):
+    if not path.exists():
+        return []
+    return [Case(case.get("name"), case.get("status", "run") == "run"
+                 and case.find("failure") is None and case.find("error") is None
+                 and case.find("skipped") is None)
+            for case in xml.parse(path).getroot().iter("testcase")]
+
+
+def tap_cases(lines):
+    found = (TAP_LINE.match(line) for line in lines)
+    return [Case(match.group(2), match.group(1) is None) for match in found if match]
+
+
+def judge(suite):
+    """Runs one suite; returns its cases."""
+    report = ROOT / "build" / "reports" / f"{suite.name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    print(f"== {suite.name}: {suite.purpose}", flush=True)
+    began = time.monotonic()
+    ended = run(suite, dict(os.environ, BESSEMER_TEST_REPORT=str(report), **suite.environment))
+    if suite.reports == BY_EXIT:
+        cases = [Case(suite.name, ended.status == 0 and not ended.timed_out)]
+    else:
+        cases = junit_cases(report) if suite.reports == JUNIT else tap_cases(ended.lines)
+        if ended.timed_out:
+            cases.append(Case(f"{suite.name} ended within {suite.limit_seconds} s", False))
+        elif not cases:
+            cases.append(Case(f"{suite.name} reported its cases", False))
+        elif ended.status != 0 and all(case.passed for case in cases):
+            cases.append(Case(f"{suite.name} exited with {ended.status}", False))
+    failed = [case for case in cases if not case.passed]
+    if failed and suite.quiet:
+        print("\n".join("    " + line for line in ended.lines[-KEPT_LINES:]))
+    for case in failed:
+        print(f"    FAILED {case.name}")
+    print(f"   {suite.name}: {len(cases) - len(failed)} passed, {len(failed)} failed, "
+          f"{time.monotonic() - began:.0f} s", flush=True)
+    return cases
+
+
+def main():
+    parser = argparse.ArgumentParser(add_help=False)
+    for depth in DEPTHS[:1] + DEPTHS[2:]:
+        parser.add_argument(f"--{depth}", dest="depth", action="store_const", const=depth)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    known = suites()
+    unknown = set(options.names) - {suite.name for suite in known}
+    if unknown:
+        sys.exit(f"no such suite: {', '.join(sorted(unknown))}; known: "
+                 + ", ".join(suite.name for suite in known))
+    depth = options.depth or DEPTHS[1]
+    chosen = [suite for suite in known
+              if (suite.name in options.names if options.names else depth in suite.depths)]
+    if options.list:
+        for suite in chosen:
+            print(f"{suite.name:<16} {suite.purpose}")
+        return 0
+    cases, failed_needs = [], set()
+    for suite in chosen:
+        blocked = [need for need in suite.needs if need in failed_needs]
+        if blocked:
+            print(f"== {suite.name}: cannot run, because {blocked[0]} failed")
+            results = [Case(suite.name, False)]
+        else:
+            results = judge(suite)
+        cases += results
+        if not all(case.passed for case in results):
+            failed_needs.add(suite.name)
+    failed = [case for case in cases if not case.passed]
+    print(f"{len(cases) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
