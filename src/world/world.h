@@ -50,6 +50,12 @@ struct File {
   virtual Result<void> truncate(std::uint64_t size) = 0;
 };
 
+// Held for as long as the object lives; the machine releases it when the holder dies, however it
+// dies. So whoever gets it knows that no other holder is alive.
+struct Lock {
+  virtual ~Lock() = default;
+};
+
 // A directory tree below one root; paths are relative to it, with '/' between parts.
 struct Disk {
   virtual ~Disk() = default;
@@ -65,6 +71,9 @@ struct Disk {
   virtual Result<void> make_directories(std::string_view path) = 0;
   // Makes creations, renames and removals directly in it durable.
   virtual Result<void> sync_directory(std::string_view path) = 0;
+  // Takes the exclusive lock of a directory, by its file `lock`; never waits.
+  // Errors: not_found, conflict (another holder is alive; names it where it can).
+  virtual Result<std::unique_ptr<Lock>> lock(std::string_view directory) = 0;
 };
 
 // Reads a whole file of at most `limit` bytes. Errors: not_found, invalid (too large).
