@@ -1,0 +1,19 @@
+// YAML that a person wrote, as JSON.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace bessemer::yaml {
+
+constexpr std::size_t max_bytes = 1 << 20;
+
+// The one document in `text`, as JSON. Errors: invalid, with line and column.
+Result<std::string> to_json(std::string_view text);
+
+// Each document of a stream parted by "---"; empty documents are left out.
+Result<std::vector<std::string>> documents(std::string_view text);
+
+}  // namespace bessemer::yaml
