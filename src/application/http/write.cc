@@ -71,8 +71,9 @@ void append_status_line(std::string& out, int status) {
 
 void append_request_line(std::string& out, std::string_view method, std::string_view target) {
   const auto plain = [](char c) { return c > ' ' && c <= '~'; };
-  check(!method.empty() && std::all_of(method.begin(), method.end(), is_token_char), "http: method");
-  check(!target.empty() && std::all_of(target.begin(), target.end(), plain), "http: target");
+  check(std::all_of(method.begin(), method.end(), is_token_char), "http: method");
+  check(std::all_of(target.begin(), target.end(), plain), "http: target");
+  check(!method.empty() && !target.empty(), "http: an empty request line");
   out += method;
   out += ' ';
   out += target;
