@@ -240,7 +240,8 @@ using Event = std::variant<SiteRegistered, NodeRegistered, NodeStateSet, NodeSee
 
 // Errors: invalid (a field), not_found (site, node, allocation), conflict (node not ready, id used
 // with another content), exhausted (the node has not that much free, naming what is).
-Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& context);
+Result<std::vector<Event>> judge(const State& state, const Command& command,
+                                 const Context& context);
 void apply(State& state, const Event& event, const Context& context);
 
 // ---- questions

@@ -257,7 +257,8 @@ using Event = std::variant<EndpointCreated, RevisionAdded, EndpointConfigured, E
                            ReplicaGone, RouteSwitched>;
 
 // Errors: invalid, not_found, conflict. A report about a replica that is gone gives no events.
-Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& context);
+Result<std::vector<Event>> judge(const State& state, const Command& command,
+                                 const Context& context);
 void apply(State& state, const Event& event, const Context& context);
 
 // ---- reconciliation

@@ -94,7 +94,8 @@ using Event = std::variant<QueueSet, QueueRemoved>;
 // Refuses what cannot hold: children that deserve more than their nearest declared ancestor
 // deserves, a limit below what is deserved or above an ancestor's limit.
 // Errors: invalid, not_found, exhausted.
-Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& context);
+Result<std::vector<Event>> judge(const State& state, const Command& command,
+                                 const Context& context);
 void apply(State& state, const Event& event, const Context& context);
 
 // ---- questions

@@ -319,7 +319,8 @@ using Event = std::variant<Submitted, AttemptStarted, TaskStarted, TaskExited, S
 
 // Decides. A report of another generation, of an ended task or of a finished workload gives no
 // events: it is late, not wrong. Errors: invalid, not_found, conflict.
-Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& context);
+Result<std::vector<Event>> judge(const State& state, const Command& command,
+                                 const Context& context);
 void apply(State& state, const Event& event, const Context& context);
 
 // ---- questions
