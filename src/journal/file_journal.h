@@ -34,7 +34,7 @@ Result<std::unique_ptr<Journal>> open_journal(world::Disk& disk, const Options& 
 
 // Reads a journal that nobody may be writing (journal cat, backup, audit): batches from the one
 // that holds `from`, to the last valid one. Errors: not_found, and as Cursor::next.
-Result<std::unique_ptr<Cursor>> read_journal(const world::Disk& disk, std::string_view directory,
+Result<std::unique_ptr<Cursor>> read_journal(world::Disk& disk, std::string_view directory,
                                              Sequence from);
 
 // The chain from the first batch to the last, compressed segments included.
@@ -44,6 +44,6 @@ struct Audit {
   std::string fault;   // empty: the chain holds; else what is wrong, with segment and offset
 };
 // Errors: those of the disk only; a broken chain is a finding.
-Result<Audit> audit_journal(const world::Disk& disk, std::string_view directory);
+Result<Audit> audit_journal(world::Disk& disk, std::string_view directory);
 
 }  // namespace bessemer::journal

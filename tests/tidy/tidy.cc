@@ -33,6 +33,7 @@ std::vector<std::string> words(const std::string& text) {
   return out;
 }
 
+// What a module may include; under "<module> tests" what its tests may include besides.
 using Layers = std::map<std::string, std::set<std::string>>;
 
 Layers read_layers(const fs::path& root) {
@@ -54,6 +55,12 @@ Layers read_layers(const fs::path& root) {
       }
     }
     allowed.insert(module);
+    const auto second = rest.find('|', rest.find('|') + 1);
+    if (rest.find('|') == std::string::npos || second == std::string::npos) continue;
+    for (const auto& beside : words(rest.substr(second + 1))) {
+      if (!may.contains(beside)) complain("LAYERS", 0, module + ": " + beside + " is not above it");
+      may[module + " tests"].insert(beside);
+    }
   }
   return may;
 }
@@ -101,13 +108,18 @@ struct Source {
   bool is_test = false;
 };
 
+bool for_its_tests(const Source& source, const std::string& folder, const Layers& may) {
+  const auto beside = may.find(source.module + " tests");
+  return source.is_test && beside != may.end() && beside->second.contains(folder);
+}
+
 void check_include(const Source& source, int number, const std::string& line, const Layers& may) {
   if (!line.starts_with("#include \"")) return;
   const std::string target = line.substr(10, line.find('"', 10) - 10);
   const std::string folder = target.substr(0, target.rfind('/'));
   if (folder == target || !may.contains(folder)) {
     complain(source.path, number, "includes " + target + ", which is in no module of LAYERS");
-  } else if (!may.at(source.module).contains(folder)) {
+  } else if (!may.at(source.module).contains(folder) && !for_its_tests(source, folder, may)) {
     complain(source.path, number, source.module + " may not include " + folder);
   }
 }
