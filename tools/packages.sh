@@ -21,7 +21,9 @@ build | libgtest-dev      | unit tests
 build | libgmock-dev      | unit tests
 build | python3           | runs the tests and the examples
 run   | python3-torch     | trains the example models (CPU)
+run   | libopenblas0-openmp | matrix products many times faster than the reference library
 run   | bible-kjv-text    | the real text that the first example learns from (public domain)
+run   | bible-kjv         | reads that text
 run   | curl              | calls the new endpoint
 test  | python3-venv      | a throw-away place for the official client library
 test  | nodejs            | the official client library for Node | node
