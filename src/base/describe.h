@@ -50,6 +50,12 @@ template <class... T> inline constexpr bool is_variant<std::variant<T...>> = tru
 template <class T> inline constexpr bool is_pair = false;
 template <class A, class B> inline constexpr bool is_pair<std::pair<A, B>> = true;
 
+// A member whose name would be a keyword of C++ ends in '_', which nobody outside sees.
+constexpr std::string_view wire_name(std::string_view member) {
+  if (member.ends_with('_')) member.remove_suffix(1);
+  return member;
+}
+
 // Calls visit(name, member_reference) for each described member in order.
 template <class T, class Visit>
   requires Described<std::remove_const_t<T>>
@@ -57,7 +63,7 @@ constexpr void for_each_member(T& object, Visit&& visit) {
   using Members = boost::describe::describe_members<std::remove_const_t<T>,
                                                     boost::describe::mod_public>;
   boost::mp11::mp_for_each<Members>([&](auto member) {
-    visit(std::string_view(member.name), object.*member.pointer);
+    visit(wire_name(member.name), object.*member.pointer);
   });
 }
 

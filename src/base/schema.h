@@ -31,12 +31,12 @@ void schema_object(std::string& out) {
         using Member = std::remove_cvref_t<decltype(std::declval<T&>().*member.pointer)>;
         if (!first) out += ',';
         first = false;
-        quote(out, member.name);
+        quote(out, wire_name(member.name));
         out += ':';
         schema<Member>(out);
         if (may_be_left_out<Member>) return;
         if (!required.empty()) required += ',';
-        quote(required, member.name);
+        quote(required, wire_name(member.name));
       });
   out += '}';
   if (!required.empty()) out += ",\"required\":[" + required + "]";
