@@ -1,0 +1,59 @@
+// The artifact store on a directory.
+//
+//   uploads/<upload id>/{about,bytes}         an upload under way
+//   <tenant>/blobs/<2 hex>/<62 hex>           content; mode 0444
+//   <tenant>/trees/<64 hex>                   a manifest's canonical text
+//   <tenant>/laid/<64 hex>/...                a tree laid out for tasks, by hard links
+#pragma once
+#include <map>
+#include <memory>
+
+#include "data/artifact/store.h"
+#include "world/tree.h"
+
+namespace bessemer::artifact {
+
+class DirectoryStore final : public Store {
+ public:
+  // `disk` and `tree` are two views of the same directory and outlive the store. Half-made things
+  // that a crash left are removed. Errors: those of the disk.
+  static Result<std::unique_ptr<DirectoryStore>> open(world::Disk& disk, world::Tree& tree);
+  ~DirectoryStore() override;
+
+  Result<void> begin(const Upload& upload) override;
+  Result<std::uint64_t> arrived(OrgId tenant, UploadId upload) const override;
+  Result<std::uint64_t> append(OrgId tenant, UploadId upload, std::uint64_t offset,
+                               std::string_view piece) override;
+  Result<Blob> commit(OrgId tenant, UploadId upload, const Digest& expected) override;
+  Result<void> abandon(OrgId tenant, UploadId upload) override;
+  Result<Blob> put(OrgId tenant, std::string_view bytes) override;
+  Result<Blob> put(OrgId tenant, const world::File& file, std::uint64_t limit) override;
+
+  bool has_blob(OrgId tenant, const Digest& blob) const override;
+  Result<std::uint64_t> blob_bytes(OrgId tenant, const Digest& blob) const override;
+  Result<std::size_t> read(OrgId tenant, const Digest& blob, std::uint64_t offset,
+                           std::span<char> into) const override;
+  Result<void> verify(OrgId tenant, const Digest& blob) override;
+
+  Result<std::vector<Digest>> missing(OrgId tenant, const Manifest& manifest) const override;
+  Result<Digest> publish(OrgId tenant, const Manifest& manifest) override;
+  bool has_tree(OrgId tenant, const Digest& tree) const override;
+  Result<Manifest> tree(OrgId tenant, const Digest& tree) const override;
+  Result<std::string> lay_out(OrgId tenant, const Digest& tree) override;
+
+  Result<Collected> collect(OrgId tenant, const std::set<Digest>& roots, Instant before) override;
+  Result<std::vector<OrgId>> tenants() const override;
+
+ private:
+  struct Open;      // an upload this process has touched: its file and running digest
+  struct Doubtful;  // what the former collection of a tenant found unreachable
+  DirectoryStore(world::Disk& disk, world::Tree& tree);
+
+  world::Disk& disk_;
+  world::Tree& tree_;
+  std::map<UploadId, Open> open_;
+  std::map<OrgId, Doubtful> doubtful_;
+  std::uint64_t drawn_ = 0;  // names of temporary files
+};
+
+}  // namespace bessemer::artifact
