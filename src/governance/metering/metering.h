@@ -1,0 +1,333 @@
+// Metering: usage becomes rated lines. A line's amount is a function of its aggregate quantity, and
+// every posting is the difference that its usage makes, so postings always add up to the line.
+#pragma once
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/describe.h"
+#include "base/fact.h"
+#include "base/id.h"
+#include "base/money.h"
+#include "base/result.h"
+#include "base/spend.h"
+#include "base/time.h"
+#include "base/wide.h"
+#include "base/zone.h"
+#include "governance/pricing/pricing.h"
+
+namespace bessemer::metering {
+
+using pricing::Meter;
+
+constexpr std::size_t max_stream_name = 96;
+constexpr std::size_t max_usages = 10'000;       // of one Record
+constexpr std::size_t max_levels = 16;           // meters of one interval
+constexpr std::size_t max_interval_name = 96;
+constexpr Wide max_level = Wide{1} << 62;        // milli-GPUs, milli-cores, MiB, bytes
+constexpr Wide max_count = Wide{1} << 62;        // tokens or requests of one usage
+constexpr std::size_t max_cuts = 1000;           // pieces one usage is cut into
+constexpr std::size_t max_account_zones = 1000;
+
+// What the usage was for; whichever ids apply.
+struct Subject {
+  WorkloadId workload;
+  EndpointId endpoint;
+  ModelId model;
+  friend auto operator<=>(const Subject&, const Subject&) = default;
+};
+DESCRIBE(Subject, workload, endpoint, model)
+
+// Who pays: exactly one project of one tenant, and the key that asked, if any.
+struct Payer {
+  OrgId tenant;
+  OrgId project;
+  KeyId key;
+  friend auto operator<=>(const Payer&, const Payer&) = default;
+};
+DESCRIBE(Payer, tenant, project, key)
+
+// One fact of use. Time meters: `amount` is the level held over [from, until). Counts: `amount`
+// is the count and until == from.
+struct Usage {
+  Payer payer;
+  Subject subject;
+  Meter meter = Meter::requests;
+  std::string sku;
+  Wide amount = 0;
+  Instant from, until;
+  PriceBookId version;  // fixed by the hold of a request; none: the one in force when it occurred
+  friend bool operator==(const Usage&, const Usage&) = default;
+};
+DESCRIBE(Usage, payer, subject, meter, sku, amount, from, until, version)
+
+// What is added up: one line of a statement.
+struct LineKey {
+  OrgId tenant;
+  Instant period;       // start of the billing period
+  OrgId project;
+  KeyId key;
+  Subject subject;
+  Meter meter = Meter::requests;
+  std::string sku;
+  PriceBookId version;  // none: no price was in force
+  friend auto operator<=>(const LineKey&, const LineKey&) = default;
+};
+DESCRIBE(LineKey, tenant, period, project, key, subject, meter, sku, version)
+
+// `amount` is pricing::rate(price, quantity); `unpriced` when no price is known: shown as such.
+struct Line {
+  Wide quantity = 0;
+  Money amount;
+  bool unpriced = false;
+  Instant first, last;  // what occurred first and last in it
+  friend bool operator==(const Line&, const Line&) = default;
+};
+DESCRIBE(Line, quantity, amount, unpriced, first, last)
+
+// What one piece of one usage adds to a line: round(after) - round(before).
+struct Posting {
+  std::uint32_t usage = 0;  // index in the command
+  LineKey line;
+  Wide quantity = 0;
+  Money amount;
+  bool unpriced = false;
+  Instant from, until;
+  friend bool operator==(const Posting&, const Posting&) = default;
+};
+DESCRIBE(Posting, usage, line, quantity, amount, unpriced, from, until)
+
+// From this moment on the tenant is charged by this book.
+struct BookChoice {
+  Instant from;
+  std::string book;
+  friend bool operator==(const BookChoice&, const BookChoice&) = default;
+};
+DESCRIBE(BookChoice, from, book)
+
+struct Account {
+  std::string zone = "UTC";
+  std::vector<BookChoice> books;  // ascending
+  Instant closed_until;           // periods before this are invoiced; late usage goes after it
+  friend bool operator==(const Account&, const Account&) = default;
+};
+DESCRIBE(Account, zone, books, closed_until)
+
+struct Level {
+  Meter meter = Meter::gpu_time;
+  std::string sku;
+  Wide level = 0;
+  friend bool operator==(const Level&, const Level&) = default;
+};
+DESCRIBE(Level, meter, sku, level)
+
+// An allocation or stored bytes: levels held since `posted_until`.
+struct Interval {
+  Payer payer;
+  Subject subject;
+  std::vector<Level> levels;
+  Instant began, posted_until;
+  friend bool operator==(const Interval&, const Interval&) = default;
+};
+DESCRIBE(Interval, payer, subject, levels, began, posted_until)
+
+struct State {
+  std::map<std::string, Zone> zones;
+  std::map<OrgId, Account> accounts;
+  std::map<LineKey, Line> lines;
+  std::map<std::string, Interval> intervals;
+  std::map<std::string, std::uint64_t> streams;  // high-water mark of each source
+};
+DESCRIBE(State, zones, accounts, lines, intervals, streams)
+
+// ---- commands
+
+struct DefineZone {
+  static constexpr std::string_view tag = "define_metering_zone";
+  Zone zone;
+};
+DESCRIBE(DefineZone, zone)
+
+// Opens a tenant's account, or chooses another book from `from` on (price_notice ahead; the same
+// currency). The zone stays.
+struct OpenAccount {
+  static constexpr std::string_view tag = "open_metering_account";
+  OrgId tenant;
+  std::string book;
+  std::string zone = "UTC";
+  std::optional<Instant> from;  // left out: now for a new account, else as soon as allowed
+};
+DESCRIBE(OpenAccount, tenant, book, zone, from)
+
+// Usage from a source, all or nothing. A sequence at or below the stream's mark is already done.
+struct Record {
+  static constexpr std::string_view tag = "record_usage";
+  std::string stream;
+  std::uint64_t sequence = 0;
+  std::vector<Usage> usages;
+};
+DESCRIBE(Record, stream, sequence, usages)
+
+// Levels are held from `at` on. `interval` names it: "alc_...", "storage/org_...".
+struct Begin {
+  static constexpr std::string_view tag = "begin_interval";
+  std::string interval;
+  Payer payer;
+  Subject subject;
+  std::vector<Level> levels;
+  Instant at;
+};
+DESCRIBE(Begin, interval, payer, subject, levels, at)
+
+// Posts up to `at`, then goes on with other levels, or at another payer's cost (a tree change).
+struct Change {
+  static constexpr std::string_view tag = "change_interval";
+  std::string interval;
+  std::vector<Level> levels;
+  Instant at;
+  std::optional<Payer> payer;
+};
+DESCRIBE(Change, interval, levels, at, payer)
+
+// Posts up to `at`. Post only what is known to have happened (the last durable heartbeat).
+struct Accrue {
+  static constexpr std::string_view tag = "accrue_interval";
+  std::string interval;
+  Instant at;
+};
+DESCRIBE(Accrue, interval, at)
+
+// Posts up to `at` and closes. When `at` lies before what is posted, the difference is posted
+// back. Again, or never begun: already done.
+struct End {
+  static constexpr std::string_view tag = "end_interval";
+  std::string interval;
+  Instant at;
+};
+DESCRIBE(End, interval, at)
+
+// Usage that occurred before `until` and is recorded later goes to the next period, at the price
+// of its own time. Requires the end of a period of the tenant's zone, in the past.
+struct ClosePeriod {
+  static constexpr std::string_view tag = "close_metering_period";
+  OrgId tenant;
+  Instant until;
+};
+DESCRIBE(ClosePeriod, tenant, until)
+
+using Command =
+    std::variant<DefineZone, OpenAccount, Record, Begin, Change, Accrue, End, ClosePeriod>;
+
+// ---- facts
+
+struct MeteringZoneDefined {
+  static constexpr std::uint16_t fact = 0x0701;
+  static constexpr std::string_view tag = "metering_zone_defined";
+  Zone zone;
+  friend bool operator==(const MeteringZoneDefined&, const MeteringZoneDefined&) = default;
+};
+DESCRIBE(MeteringZoneDefined, zone)
+
+struct MeteringAccountSet {
+  static constexpr std::uint16_t fact = 0x0702;
+  static constexpr std::string_view tag = "metering_account_set";
+  OrgId tenant;
+  std::string zone;
+  BookChoice choice;
+  friend bool operator==(const MeteringAccountSet&, const MeteringAccountSet&) = default;
+};
+DESCRIBE(MeteringAccountSet, tenant, zone, choice)
+
+struct UsageRecorded {
+  static constexpr std::uint16_t fact = 0x0703;
+  static constexpr std::string_view tag = "usage_recorded";
+  std::string stream;
+  std::uint64_t sequence = 0;
+  std::vector<Posting> postings;
+  friend bool operator==(const UsageRecorded&, const UsageRecorded&) = default;
+};
+DESCRIBE(UsageRecorded, stream, sequence, postings)
+
+struct IntervalBegan {
+  static constexpr std::uint16_t fact = 0x0704;
+  static constexpr std::string_view tag = "interval_began";
+  std::string interval;
+  Interval began;
+  friend bool operator==(const IntervalBegan&, const IntervalBegan&) = default;
+};
+DESCRIBE(IntervalBegan, interval, began)
+
+struct IntervalAccrued {
+  static constexpr std::uint16_t fact = 0x0705;
+  static constexpr std::string_view tag = "interval_accrued";
+  std::string interval;
+  Instant until;
+  std::vector<Posting> postings;
+  friend bool operator==(const IntervalAccrued&, const IntervalAccrued&) = default;
+};
+DESCRIBE(IntervalAccrued, interval, until, postings)
+
+struct IntervalChanged {
+  static constexpr std::uint16_t fact = 0x0706;
+  static constexpr std::string_view tag = "interval_changed";
+  std::string interval;
+  Payer payer;
+  std::vector<Level> levels;
+  friend bool operator==(const IntervalChanged&, const IntervalChanged&) = default;
+};
+DESCRIBE(IntervalChanged, interval, payer, levels)
+
+struct IntervalEnded {
+  static constexpr std::uint16_t fact = 0x0707;
+  static constexpr std::string_view tag = "interval_ended";
+  std::string interval;
+  Instant at;
+  friend bool operator==(const IntervalEnded&, const IntervalEnded&) = default;
+};
+DESCRIBE(IntervalEnded, interval, at)
+
+struct MeteringPeriodClosed {
+  static constexpr std::uint16_t fact = 0x0708;
+  static constexpr std::string_view tag = "metering_period_closed";
+  OrgId tenant;
+  Instant until;
+  friend bool operator==(const MeteringPeriodClosed&, const MeteringPeriodClosed&) = default;
+};
+DESCRIBE(MeteringPeriodClosed, tenant, until)
+
+using Event = std::variant<MeteringZoneDefined, MeteringAccountSet, UsageRecorded, IntervalBegan,
+                           IntervalAccrued, IntervalChanged, IntervalEnded, MeteringPeriodClosed>;
+
+// The price books say what each quantity costs.
+Result<std::vector<Event>> judge(const State& state, const pricing::State& prices,
+                                 const Command& command, const Context& at);
+void apply(State& state, const Event& event, const Context& at);
+
+// ---- asking
+
+const Account* find(const State& state, OrgId tenant);
+// The book that a tenant is charged by at a moment; empty: none yet.
+std::string_view book_at(const Account& account, Instant at);
+// The version in force for a tenant; null: none. What admission and the gateways rate with.
+const pricing::Version* version_for(const State& state, const pricing::State& prices, OrgId tenant,
+                                    Instant at);
+// The billing period of a tenant that holds `at`.
+Period period_of(const State& state, const Account& account, Instant at);
+// The lines of a tenant's period, in order of their keys.
+std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant, Instant period);
+
+// The postings of an event: empty for events that post nothing.
+const std::vector<Posting>& postings_of(const Event& event);
+// What postings take from budgets: money by currency, GPU time, tokens. Unpriced money is 0.
+Spend spend_of(const std::vector<Posting>& postings);
+
+// Rates every line again from its aggregate quantity. Empty: all agree; else what does not.
+std::string audit(const State& state, const pricing::State& prices);
+
+}  // namespace bessemer::metering
