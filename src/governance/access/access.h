@@ -71,6 +71,10 @@ DESCRIBE(Scope, over, resource, action)
 std::string to_text(const Scope& scope);
 Result<Scope> from_text(std::type_identity<Scope>, std::string_view text);
 bool covers(const Scope& scope, Resource resource, Action action);
+// Of a key: no scopes cover everything.
+bool covers(const std::vector<Scope>& scopes, Resource resource, Action action);
+// True when `wide` covers all that `narrow` covers.
+bool narrows(const std::vector<Scope>& narrow, const std::vector<Scope>& wide);
 
 // A key does what its owner may, at and below its node, narrowed by its scopes. The key itself is
 // nowhere: only its SHA-256. When it was last used is not a fact; the shell keeps it.
@@ -287,6 +291,11 @@ Result<void> authorize(const State& state, const Caller& caller, std::span<const
 
 // True when the key names the alias, or names none. Sign-in without a key may call all.
 bool may_call(const State& state, KeyId key, std::string_view model_alias);
+
+// The roles that the caller holds on the nodes of the path, with where; empty when he, his key or
+// the key's node does not reach the path. Scopes are not looked at.
+std::vector<std::pair<Role, OrgId>> roles_on(const State& state, const Caller& caller,
+                                             std::span<const OrgId> path, Instant now);
 
 // ---- queries
 

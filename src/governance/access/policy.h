@@ -32,7 +32,7 @@ constexpr int action_count = 8;
 bool permits(Role role, Resource resource, Action action);
 
 // True when the role must be held strictly above the node: limits are set from above, so a tenant
-// admin cannot raise the quota or budget of the node he was given.
+// admin cannot raise the quota or budget of the node he was given, nor resume or close it.
 bool only_from_above(Role role, Resource resource, Action action);
 
 // True when a holder of `role` (on the node or above) may give `granted` to others there.
