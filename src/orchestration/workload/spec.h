@@ -22,10 +22,10 @@ DESCRIBE_ENUM(Kind, job, service)
 enum class Network : std::uint8_t { none, egress };
 DESCRIBE_ENUM(Network, none, egress)
 
-// `available`: as much as the machine permits, and it is said what is missing.
-// `strict`: refuse to start where anything is missing.
-enum class Isolation : std::uint8_t { available, strict };
-DESCRIBE_ENUM(Isolation, available, strict)
+// `strict`: refuse to start where any part of the isolation is missing. `relaxed`: run with what
+// there is, and say what is missing.
+enum class Isolation : std::uint8_t { strict, relaxed };
+DESCRIBE_ENUM(Isolation, strict, relaxed)
 
 // Why a task, and then its attempt, ended.
 enum class Reason : std::uint8_t {
@@ -43,9 +43,10 @@ enum class Reason : std::uint8_t {
   drained,         // its node is being emptied
   cancelled,       // somebody asked for its end
   gang,            // another task of the gang ended it
+  storage,         // more outputs and checkpoints than it asked for
 };
 DESCRIBE_ENUM(Reason, completed, exit_code, signal, out_of_memory, deadline, run_time,
-              no_progress, lost, start_failed, preempted, unpaid, drained, cancelled, gang)
+              no_progress, lost, start_failed, preempted, unpaid, drained, cancelled, gang, storage)
 
 // One thing that appears under /bessemer/inputs/<name>: exactly one source is given. The factory
 // resolves `dataset` and `model` to `artifact` when it accepts the workload.
@@ -65,10 +66,12 @@ struct Resources {
   std::optional<std::string> gpu_model;        // only this model; left out: any
   std::optional<std::uint64_t> cpu_millis;     // thousandths of a core
   std::optional<std::uint64_t> memory_bytes;
-  std::optional<std::uint64_t> scratch_bytes;  // the quota of /tmp and $HOME
+  std::optional<std::uint64_t> scratch_bytes;  // of /tmp and $HOME; counted in memory_bytes
+  std::optional<std::uint64_t> storage_bytes;  // of outputs and checkpoints; left out: no limit
   friend bool operator==(const Resources&, const Resources&) = default;
 };
-DESCRIBE(Resources, gpus, gpu_milli, gpu_model, cpu_millis, memory_bytes, scratch_bytes)
+DESCRIBE(Resources, gpus, gpu_milli, gpu_model, cpu_millis, memory_bytes, scratch_bytes,
+         storage_bytes)
 
 // When an attempt that ended badly is made again. Preemption, draining and an exhausted budget
 // always requeue and do not count.
@@ -111,7 +114,7 @@ struct Spec {
   std::optional<Duration> no_progress;         // stop when nothing is written for so long
   std::optional<Duration> grace;               // between the notice and the kill
   std::optional<Network> network;
-  std::optional<Isolation> isolation;
+  std::optional<Isolation> isolation;          // left out: the factory's policy
   std::optional<std::string> environment;      // "host"
   std::vector<std::string> secrets;            // names granted to the tasks
   std::optional<Port> service;                 // required for a service, refused for a job
@@ -152,7 +155,7 @@ constexpr Duration span = days(366);
 namespace defaults {
 constexpr std::uint64_t cpu_millis = 1'000;
 constexpr std::uint64_t memory_bytes = 1ull << 30;
-constexpr std::uint64_t scratch_bytes = 1ull << 30;
+constexpr std::uint64_t scratch_bytes = 256ull << 20;
 constexpr std::uint32_t retries = 3;                     // of lost, start_failed
 constexpr Duration backoff = seconds(5);
 constexpr Duration max_backoff = minutes(10);

@@ -135,7 +135,8 @@ DESCRIBE(State, workloads, live, by_project)
 struct Submit { WorkloadId workload; Spec spec; };
 DESCRIBE(Submit, workload, spec)
 
-// Starts attempt `generation` = the last + 1; `placements` has one entry per task, in order.
+// Starts attempt `generation`, above every earlier one; `placements` has one entry per task, in
+// order of rank.
 struct Start {
   WorkloadId workload;
   std::uint32_t generation = 0;
@@ -149,7 +150,8 @@ DESCRIBE(Start, workload, generation, placements, hold, paid_until)
 struct ReportStarted { WorkloadId workload; TaskId task; std::uint32_t generation = 0; };
 DESCRIBE(ReportStarted, workload, task, generation)
 
-// Observed: the task has ended, and will say nothing more.
+// Observed: the task has ended, and will say nothing more. What ended because we asked has the
+// reason of the stop; what is lost ended at its last heartbeat (Context::occurred_at).
 struct ReportExited {
   WorkloadId workload;
   TaskId task;
@@ -169,8 +171,9 @@ DESCRIBE(ReportCheckpoint, workload, generation)
 struct Cancel { WorkloadId workload; std::optional<std::string> why; };
 DESCRIBE(Cancel, workload, why)
 
-// The factory's notice to the present attempt. `preempted`, `drained` and `unpaid` requeue it
-// (unpaid: held); `deadline`, `run_time` and `cancelled` end it. `notice` overrides the grace.
+// The factory's notice to the present attempt, for one of the reasons preempted, drained, unpaid,
+// deadline, run_time, cancelled. `notice` can only shorten the grace. What was already asked to
+// stop changes its reason only for a more final one: requeued < ended < cancelled.
 struct RequestStop {
   WorkloadId workload;
   std::uint32_t generation = 0;
