@@ -53,6 +53,10 @@ def suites():
         Suite("example_language", "the first example's programs, each as a task without a factory",
               ["/usr/bin/python3", "tests/examples/first_factory.py"], CHANGE_ON, reports=TAP,
               limit_seconds=300),
+        Suite("example_digits", "the second example's programs, each as a task without a factory",
+              ["bash", "-c", "examples/digits/fetch && "
+                             "exec /usr/bin/python3 tests/examples/digits.py"],
+              CHANGE_ON, reports=TAP, limit_seconds=300),
         build("clang", FULL),
         units("clang", FULL),
         build("asan", FULL),

@@ -1,6 +1,6 @@
 """Step "evaluate": how well the model foretells text that it never saw.
 
-Inputs "dataset" (its held-back part) and "model"; output "metrics": metrics.json. Loss is the mean
+Inputs "dataset" (its held-back part) and "model". Of the metrics, loss is the mean
 negative log-likelihood a token (natural logarithm), perplexity its exponential, accuracy the share
 of tokens that were the model's first guess, bits_per_byte the loss without regard to the tokenizer.
 """
@@ -61,8 +61,6 @@ def main():
         "bits_per_byte": round(loss / numpy.log(2) / len(model.tokenizer.decode(judged)), 6),
     }
     task.report(**metrics, tokens_per_second=round(count / (time.monotonic() - began)))
-    folder = task.output_folder("metrics")
-    task.replace(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     print(json.dumps(metrics))
 
 

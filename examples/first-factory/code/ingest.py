@@ -1,10 +1,10 @@
-"""Step "ingest": real text from a Debian package becomes a dataset with schema and fixed split.
+"""Step "extract": real text from a Debian package becomes a dataset with a fixed split.
 
 The King James translation of 1611 (package bible-kjv-text, read by the program of bible-kjv) is in
 the public domain. Whole chapters go to one side of the split, chosen by a digest of their name:
 a held-back verse never has its neighbours among the training text.
 
-Output "dataset": schema.json, train.jsonl, held.jsonl, about.json, LICENCE.
+Outputs "dataset": train.jsonl, held.jsonl, a verse a line; "about": counts, digests, licence.
 """
 
 import collections
@@ -18,20 +18,6 @@ import task
 VERSE = re.compile(r"^([1-3]?[A-Za-z]+)(\d+):(\d+) (.+)$")
 BOOKS, CHAPTERS, VERSES = 66, 1189, 31102
 HELD_OF_256 = 13  # about one chapter in twenty is held back
-
-SCHEMA = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "one verse",
-    "type": "object",
-    "properties": {
-        "book": {"type": "string", "minLength": 2},
-        "chapter": {"type": "integer", "minimum": 1},
-        "verse": {"type": "integer", "minimum": 1},
-        "text": {"type": "string", "minLength": 1},
-    },
-    "required": ["book", "chapter", "verse", "text"],
-    "additionalProperties": False,
-}
 
 LICENCE = """The text is the King James translation of the Bible, first printed in 1611.
 Its copyright has expired; it is in the public domain (in the United Kingdom rights in
@@ -87,9 +73,9 @@ def main():
         about["parts"][name] = {"verses": len(parts[name]), "bytes": len(content),
                                 "sha256": hashlib.sha256(content).hexdigest()}
         task.report(**{f"{name}_verses": len(parts[name]), f"{name}_bytes": len(content)})
-    (folder / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n")
-    (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
-    (folder / "LICENCE").write_text(LICENCE)
+    beside = task.output_folder("about")
+    (beside / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+    (beside / "LICENCE").write_text(LICENCE)
     print(f"ingested {len(verses)} verses: {len(parts['train'])} to train, "
           f"{len(parts['held'])} held back")
 

@@ -25,7 +25,7 @@ import weights
 from transformer import Transformer
 
 DEFAULTS = {
-    "seed": 1, "steps": 500, "batch": 16, "context": 128, "vocabulary": 2048, "width": 256,
+    "seed": 1, "steps": 1000, "batch": 8, "context": 128, "vocabulary": 2048, "width": 192,
     "layers": 4, "heads": 4, "learning_rate": 0.003, "checkpoint_seconds": 10.0,
     "report_steps": 10, "name": "first-factory",
 }
