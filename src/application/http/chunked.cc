@@ -51,7 +51,14 @@ bool ChunkedDecoder::trailer_byte(char c) {
       } else if (!is_token_char(c)) {
         return refuse("a bad trailer"), false;
       } else {
+        at_ = At::trailer_name;
+      }
+      return true;
+    case At::trailer_name:
+      if (c == ':') {
         at_ = At::trailer_line;
+      } else if (!is_token_char(c)) {
+        return refuse("a bad trailer"), false;
       }
       return true;
     case At::trailer_line:

@@ -22,8 +22,8 @@ class ChunkedDecoder {
 
  private:
   enum class At : std::uint8_t {
-    size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_line, trailer_lf, last_lf,
-    done, refused
+    size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_name, trailer_line,
+    trailer_lf, last_lf, done, refused
   };
   Step refuse(const char* why);
   bool size_byte(char c);

@@ -150,6 +150,7 @@ class HttpServer {
   friend class Session;
   void sweep();
   void ended(Session& session);
+  std::string_view date();
 
   real::Loop& loop_;
   Handler& handler_;
@@ -158,6 +159,9 @@ class HttpServer {
   ServerCounts counts_;
   std::vector<std::unique_ptr<real::Listener>> listeners_;
   std::vector<std::unique_ptr<Session>> sessions_;
+  std::string scratch_;  // where heads and chunks are put together
+  std::string date_;
+  Duration date_at_, sweep_every_;
   real::Loop::Timer sweeper_ = 0;
   real::Work drained_;
   Duration drain_by_;

@@ -47,16 +47,18 @@ class Connection final : public Watcher {
   // A connected socket: accepted, passed by another process, or one end of a pair.
   static ConnectionPointer adopt(Loop& loop, Descriptor socket, ConnectionUser& user,
                                  const ConnectionOptions& options = {});
-  // Starts connecting. Failure is told by on_broken, never before this returns.
-  static ConnectionPointer connect(Loop& loop, const Address& address, ConnectionUser& user,
-                                   const ConnectionOptions& options = {});
+  // Starts connecting. Errors: unavailable, when it fails at once; later failures come by
+  // on_broken.
+  static Result<ConnectionPointer> connect(Loop& loop, const Address& address,
+                                           ConnectionUser& user,
+                                           const ConnectionOptions& options = {});
   ~Connection() override;
 
   // Who is told from now on: a connection may pass from one owner to the next.
   void set_user(ConnectionUser& user) { user_ = &user; }
 
   // Bytes read and not yet consumed. Behind them lie at least 64 spare bytes (for simdjson).
-  std::string_view input() const { return {buffer_.data() + from_, to_ - from_}; }
+  std::string_view input() const { return {buffer_.get() + from_, to_ - from_}; }
   void consume(std::size_t bytes);
   // Holds at most this many bytes from now on; for a body that must lie in one piece.
   void set_max_input(std::size_t bytes);
@@ -70,8 +72,6 @@ class Connection final : public Watcher {
   // are dropped and on_broken tells.
   void send(std::string_view bytes);
   void send(std::string_view head, std::string_view body);
-  // Sends one message with a descriptor, before anything sent later.
-  void send_descriptor(std::string_view bytes, Descriptor descriptor);
   // Bytes accepted by send() that the socket has not taken.
   std::size_t unsent() const { return unsent_; }
 
@@ -81,8 +81,9 @@ class Connection final : public Watcher {
   // Nothing more is told or sent. Safe at any time.
   void close();
   // Sends what is left, says so to the peer, then drops what it still sends until it closes or
-  // `patience` is over: a peer that is still sending would lose the answer otherwise.
-  void close_gently(Duration patience = seconds(2));
+  // `patience` is over: a peer that is still sending would lose the answer otherwise. Nobody is
+  // told of it any more.
+  static void close_gently(ConnectionPointer connection, Duration patience = seconds(2));
   bool closed() const { return state_ == State::closed; }
   bool hung_up() const { return hung_up_; }
   Peer peer() const { return peer_of(socket_); }
@@ -93,21 +94,19 @@ class Connection final : public Watcher {
  private:
   friend struct Bury;
   enum class State : std::uint8_t { connecting, open, lingering, closed };
-  struct Passed {
-    std::size_t after = 0;  // bytes of output before it
-    std::string bytes;
-    Descriptor descriptor;
-  };
   Connection(Loop& loop, Descriptor socket, ConnectionUser& user, const ConnectionOptions& options);
+  enum class Read : std::uint8_t { drained, full, end, failed };
+  Result<void> start();
   void read_input();
-  bool read_some();
+  Read read_until_drained();
+  long receive(char* into, std::size_t bytes);
   void make_room();
   void flush();
   void finish_connecting();
-  void broken(int error_number, std::string_view doing);
-  void told_hang_up();
-  void linger_on();
-  long send_parts(std::string_view head, std::string_view body);
+  void break_off(int error_number);
+  void tell_hang_up();
+  void shut_when_sent();
+  void keep(std::string_view bytes);
 
   Loop& loop_;
   Descriptor socket_;
@@ -115,15 +114,17 @@ class Connection final : public Watcher {
   ConnectionOptions options_;
   Loop::Watch watch_ = 0;
   State state_ = State::open;
-  std::string buffer_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0;  // without the spare bytes
   std::size_t from_ = 0, to_ = 0;
   std::string output_;
   std::size_t sent_ = 0;    // of output_
   std::size_t unsent_ = 0;
-  std::deque<Passed> passing_;
   std::deque<Descriptor> received_;
   Loop::Timer linger_ = 0;
-  bool paused_ = false, readable_ = false, resuming_ = false;
+  int error_ = 0;          // of a send, told in the next turn
+  bool paused_ = false;
+  bool readable_ = false;  // the kernel may hold more: it says so only once
   bool hung_up_ = false, ended_ = false, above_low_ = false, shut_ = false;
 };
 

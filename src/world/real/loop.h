@@ -31,7 +31,7 @@ using Work = std::function<void()>;
 class Loop {
  public:
   using Timer = std::uint64_t;  // 0: none
-  using Watch = std::uint64_t;
+  using Watch = std::uint64_t;  // 0: none
 
   static Result<std::unique_ptr<Loop>> open();
   ~Loop();
@@ -70,14 +70,17 @@ class Loop {
   // registration. Nothing is delivered after forget(), also not from the same batch.
   Result<Watch> watch(const Descriptor& descriptor, Watcher& watcher);
   void forget(const Descriptor& descriptor, Watch watch);
+  // Delivers `events` to the watcher in the next turn, unless it is forgotten before.
+  void again(Watch watch, std::uint32_t events) { again_.emplace_back(watch, events); }
 
  private:
   struct Slot {
     Watcher* watcher = nullptr;
-    std::uint32_t generation = 0;
+    std::uint32_t generation = 1;  // never 0, so that no watch is 0
   };
   Loop(Descriptor epoll, Descriptor wake);
   void wake();
+  void deliver(Watch watch, std::uint32_t events);
   void take_posted();
   void run_timers();
   void finish_turn();
@@ -90,6 +93,7 @@ class Loop {
   std::map<std::pair<Duration, Timer>, Work> timers_;
   std::map<Timer, Duration> timer_at_;
   Timer last_timer_ = 0;
+  std::vector<std::pair<Watch, std::uint32_t>> again_;
   std::vector<Work> later_;
   std::vector<std::shared_ptr<void>> buried_;
   std::mutex posted_mutex_;
