@@ -350,7 +350,8 @@ TEST(ParseRequest, survives_random_damage) {
     ASSERT_EQ(parse_request(again, second).state, Parsed::complete) << again;
     EXPECT_EQ(second.framing, head.framing);
     EXPECT_EQ(second.content_length, head.content_length);
-    if (head.minor_version == 1) EXPECT_EQ(second.keep_alive, head.keep_alive);
+    if (head.minor_version == 0) continue;
+    EXPECT_EQ(second.keep_alive, head.keep_alive);
   }
 }
 
