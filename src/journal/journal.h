@@ -114,8 +114,10 @@ struct Journal {
   virtual bool full() const = 0;
   virtual bool failed() const = 0;
 
-  // Batches from the one that holds `from` to the last that is durable now. From any thread;
-  // goes on while others commit. Errors: not_found (`from` is 0 or beyond the end), as next().
+  // Batches from the one that holds `from` to the last that is durable; when next() was false it
+  // can be asked again once more is. From any thread, while others commit. `from` may be the next
+  // record to come. Errors: not_found (`from` is 0 or beyond that), as next(). The cursor must not
+  // outlive the journal.
   virtual Result<std::unique_ptr<Cursor>> read(Sequence from) const = 0;
 
   // The slow work that nobody should wait for: prepares the next segment, compresses sealed ones.
