@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fact.h"
+#include "compute/site/classes.h"
 
 namespace bessemer::site {
 
@@ -43,6 +44,7 @@ struct Inventory {
   std::vector<Accelerator> accelerators;
   std::map<std::string, std::string> labels;
   std::string boot;                // another value after every boot of the machine
+  // Its accelerators are all of one model, and all simulated or all real.
   friend bool operator==(const Inventory&, const Inventory&) = default;
 };
 DESCRIBE(Inventory, name, site, pool, cpu_millis, memory_bytes, accelerators, labels, boot)
@@ -61,13 +63,15 @@ struct Node {
   Inventory inventory;
   NodeState state = NodeState::ready;
   std::string why;                 // of the state
+  NodeState wished = NodeState::ready;  // the operator's: what it is unless it is lost
+  bool lost = false;               // until it registers again
   Instant registered_at;
   Instant last_seen;               // to within seen_interval
   Instant busy_until;              // the latest end of an allocation here: none begins before it
   Use use;                         // the sum of its live allocations
   friend bool operator==(const Node&, const Node&) = default;
 };
-DESCRIBE(Node, id, inventory, state, why, registered_at, last_seen, busy_until, use)
+DESCRIBE(Node, id, inventory, state, why, wished, lost, registered_at, last_seen, busy_until, use)
 
 // A part of one accelerator; 1000 is the whole.
 struct Share {
@@ -96,7 +100,7 @@ struct Allocation {
 DESCRIBE(Allocation, id, workload, task, generation, node, cpu_millis, memory_bytes, accelerators,
          from, boot)
 
-// The past of a node as accounting needs it. See accounting.h.
+// The recent past of a node, as accounting needs it. See accounting.h.
 struct NodeSpan {
   Instant from;
   NodeState state = NodeState::ready;
@@ -110,13 +114,12 @@ struct UseSpan {
   Instant from, to;
   std::uint64_t gpu_milli = 0;
   std::uint64_t cpu_millis = 0;
-  AllocationId allocation;
   friend bool operator==(const UseSpan&, const UseSpan&) = default;
 };
-DESCRIBE(UseSpan, from, to, gpu_milli, cpu_millis, allocation)
+DESCRIBE(UseSpan, from, to, gpu_milli, cpu_millis)
 struct Past {
   std::vector<NodeSpan> nodes;     // in order of `from`; each lasts until the next
-  std::vector<UseSpan> uses;       // in order of recording
+  std::vector<UseSpan> uses;       // ended allocations, in order of recording
   friend bool operator==(const Past&, const Past&) = default;
 };
 DESCRIBE(Past, nodes, uses)
@@ -127,10 +130,12 @@ struct State {
   std::map<std::string, NodeId> by_name;
   std::map<AllocationId, Allocation> allocations;   // live ones
   std::map<AllocationId, Instant> ended;            // the last kept_ended, with their ends
-  std::map<NodeId, Past> past;                      // as far back as kept_past
+  std::map<NodeId, Past> past;                      // since folded_until
+  std::map<std::string, std::map<std::int64_t, TimeUse>> folded;  // pool -> hour since 1970
+  Instant folded_until;                             // a full hour
   friend bool operator==(const State&, const State&) = default;
 };
-DESCRIBE(State, sites, nodes, by_name, allocations, ended, past)
+DESCRIBE(State, sites, nodes, by_name, allocations, ended, past, folded, folded_until)
 
 namespace limit {
 constexpr std::size_t accelerators = 64;            // of one node
@@ -140,7 +145,7 @@ constexpr std::uint64_t cpu_millis = 16'384'000;    // of one node
 constexpr std::uint64_t memory_bytes = 1ull << 50;
 }  // namespace limit
 constexpr Duration seen_interval = seconds(60);
-constexpr Duration kept_past = days(62);            // two billing months; older: the journal
+constexpr Duration kept_past = days(62);  // of the hours; what is older is in the journal
 constexpr std::size_t kept_ended = 65'536;
 
 // ---- commands
@@ -152,6 +157,7 @@ DESCRIBE(RegisterSite, name, engine)
 struct RegisterNode { NodeId node; Inventory inventory; };
 DESCRIBE(RegisterNode, node, inventory)
 
+// A node with work on it is drained before it is set down: what is gone is reported lost.
 struct SetNodeState { NodeId node; NodeState state = NodeState::ready; std::string why; };
 DESCRIBE(SetNodeState, node, state, why)
 
@@ -193,8 +199,8 @@ struct SiteRegistered {
 };
 DESCRIBE(SiteRegistered, name, engine)
 
-// A new node, or one that says something new of itself. A node that was down because it was lost
-// is ready again when it registers.
+// A new node, or one that says something new of itself. A node that was lost is again what its
+// operator wished.
 struct NodeRegistered {
   static constexpr std::uint16_t fact = 0x1102;
   static constexpr std::string_view tag = "node_registered";
@@ -211,6 +217,14 @@ struct NodeStateSet {
   std::string why;
 };
 DESCRIBE(NodeStateSet, node, state, why)
+
+struct NodeLost {
+  static constexpr std::uint16_t fact = 0x1107;
+  static constexpr std::string_view tag = "node_lost";
+  NodeId node;
+  std::string why;
+};
+DESCRIBE(NodeLost, node, why)
 
 struct NodeSeen {
   static constexpr std::uint16_t fact = 0x1104;
@@ -236,7 +250,7 @@ struct AllocationEnded {
 DESCRIBE(AllocationEnded, allocation, to)
 
 using Event = std::variant<SiteRegistered, NodeRegistered, NodeStateSet, NodeSeen, Allocated,
-                           AllocationEnded>;
+                           AllocationEnded, NodeLost>;
 
 // Errors: invalid (a field), not_found (site, node, allocation), conflict (node not ready, id used
 // with another content), exhausted (the node has not that much free, naming what is).
