@@ -30,6 +30,7 @@ DESCRIBE(Person, name, email)
 class People {
  public:
   // Reads who is there. Errors: invalid (a file was altered), Disk's.
+  // Requires: disk, entropy and master live longer.
   static Result<People> open(world::Disk& disk, world::Entropy& entropy, const MasterKey& master,
                              std::string_view folder = "people");
 

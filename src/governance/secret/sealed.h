@@ -24,7 +24,7 @@ Result<Secret> unseal(const Secret& key, std::string_view bound, std::string_vie
 // The key above all others: `secrets/master.key`, 32 bytes, mode 0600, made when it is missing.
 class MasterKey {
  public:
-  // Errors: invalid (a file that is no master key), what Disk says.
+  // Errors: invalid (a file that is no master key, or none beside values already sealed), Disk's.
   static Result<MasterKey> open(world::Disk& disk, world::Entropy& entropy,
                                 std::string_view path = "secrets/master.key");
   // A key for one purpose and one owner of it, such as a tenant: one tells nothing of another.

@@ -25,6 +25,7 @@ struct Place {
 class Vault {
  public:
   // `folder` holds one file per sealed blob, named by its digest.
+  // Requires: disk, entropy and master live longer.
   static Result<Vault> open(world::Disk& disk, world::Entropy& entropy, const MasterKey& master,
                             std::string_view folder = "secrets/sealed");
 
@@ -32,7 +33,8 @@ class Vault {
   Result<Digest> store(const Place& place, const Secret& value);
   // Errors: not_found (no such blob), invalid (altered, or sealed for another place).
   Result<Secret> load(const Place& place, const Digest& sealed) const;
-  // Removes every blob that is not in `named`; returns how many. Run at start and after removals.
+  // Removes every blob that is not in `named`; returns how many. Requires: no store() still waits
+  // for its Put to be applied; at start none does.
   Result<std::size_t> sweep(const std::set<Digest>& named);
 
  private:
