@@ -77,6 +77,12 @@ TEST(Money, Text) {
   }
 }
 
+TEST(Wide, IsAStringInJson) {
+  EXPECT_EQ(json::write(std::vector<Wide>{Wide{1} << 100}), R"(["1267650600228229401496703205376"])");
+  EXPECT_EQ(json::read<std::vector<Wide>>(R"(["-12"])")->front(), -12);
+  EXPECT_FALSE(json::read<std::vector<Wide>>("[12]"));
+}
+
 TEST(Wide, ScaleIsExactAndHalfEven) {
   EXPECT_EQ(to_text(scale(1, 1, 2)), "0");   // 0.5 -> 0
   EXPECT_EQ(to_text(scale(3, 1, 2)), "2");   // 1.5 -> 2
@@ -84,6 +90,10 @@ TEST(Wide, ScaleIsExactAndHalfEven) {
   EXPECT_EQ(to_text(scale(-5, 1, 2)), "-2");
   EXPECT_EQ(to_text(scale(7, 1, 2)), "4");   // 3.5 -> 4
   const Wide big = Wide{1} << 120;
+  EXPECT_EQ(scale_up(7, 1, 2), 4);
+  EXPECT_EQ(scale_up(-7, 1, 2), -3);
+  EXPECT_EQ(scale_up(8, 1, 2), 4);
+  EXPECT_EQ(scale_up(big, big, big), big);
   EXPECT_EQ(scale(big, big, big), big);
   EXPECT_EQ(scale(big, Wide{3} * 1'000'000'007, Wide{3} * 1'000'000'007), big);
   Random random(7);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/wide.h"
 
 // DESCRIBE(Point, x, y) after the struct, in its namespace. The order is the wire's numbering:
 // a field is only ever added at the end and never removed or given another meaning.

@@ -25,6 +25,32 @@ Product multiply(UWide a, UWide b) {
   return {hh + (lh >> 64) + (hl >> 64) + (middle >> 64), (middle << 64) | (ll & mask)};
 }
 
+struct Quotient { UWide whole = 0, rest = 0; };
+
+// Long division, one bit at a time from the top of `low`: exact and short.
+Quotient divide(const Product& left, Wide per) {
+  check(per > 0, "scale: divisor must be positive");
+  const auto divisor = static_cast<UWide>(per);
+  check(left.high < divisor, "scale: result does not fit");
+  if (left.high == 0) return {left.low / divisor, left.low % divisor};
+  Quotient q{0, left.high};
+  for (int bit = 127; bit >= 0; --bit) {
+    const bool carry = (q.rest >> 127) != 0;
+    q.rest = (q.rest << 1) | ((left.low >> bit) & 1);
+    q.whole <<= 1;
+    if (carry || q.rest >= divisor) {
+      q.rest -= divisor;
+      q.whole |= 1;
+    }
+  }
+  return q;
+}
+
+Wide signed_value(UWide value, bool negative) {
+  check(value <= ~UWide{0} >> 1, "scale: result does not fit");
+  return negative ? -static_cast<Wide>(value) : static_cast<Wide>(value);
+}
+
 }  // namespace
 
 std::string to_text(Wide value) {
@@ -54,31 +80,19 @@ Result<Wide> from_text(std::type_identity<Wide>, std::string_view text) {
 }
 
 Wide scale(Wide value, Wide times, Wide per) {
-  check(per > 0, "scale: divisor must be positive");
   const bool negative = (value < 0) != (times < 0);
-  Product left = multiply(magnitude(value), magnitude(times));
   const auto divisor = static_cast<UWide>(per);
-  check(left.high < divisor, "scale: result does not fit");
-  // Long division, one bit at a time from the top of `low`: exact and short.
-  UWide quotient = 0, rest = left.high;
-  if (rest == 0) {
-    quotient = left.low / divisor;
-    rest = left.low % divisor;
-  } else {
-    for (int bit = 127; bit >= 0; --bit) {
-      const bool carry = (rest >> 127) != 0;
-      rest = (rest << 1) | ((left.low >> bit) & 1);
-      quotient <<= 1;
-      if (carry || rest >= divisor) {
-        rest -= divisor;
-        quotient |= 1;
-      }
-    }
-  }
-  const UWide other = divisor - rest;  // half to even, without overflow
-  if (rest > other || (rest == other && (quotient & 1) != 0)) ++quotient;
-  check(quotient <= static_cast<UWide>(~UWide{0} >> 1), "scale: result does not fit");
-  return negative ? -static_cast<Wide>(quotient) : static_cast<Wide>(quotient);
+  Quotient q = divide(multiply(magnitude(value), magnitude(times)), per);
+  const UWide other = divisor - q.rest;  // half to even, without overflow
+  if (q.rest > other || (q.rest == other && (q.whole & 1) != 0)) ++q.whole;
+  return signed_value(q.whole, negative);
+}
+
+Wide scale_up(Wide value, Wide times, Wide per) {
+  const bool negative = (value < 0) != (times < 0);
+  Quotient q = divide(multiply(magnitude(value), magnitude(times)), per);
+  if (q.rest != 0 && !negative) ++q.whole;
+  return signed_value(q.whole, negative);
 }
 
 }  // namespace bessemer

@@ -19,5 +19,7 @@ Result<Wide> from_text(std::type_identity<Wide>, std::string_view text);
 // value * times / per, exact in 256 bits, rounded half to even.
 // Requires: per > 0; the rounded result fits a Wide (checked).
 Wide scale(Wide value, Wide times, Wide per);
+// The same, rounded up (toward positive).
+Wide scale_up(Wide value, Wide times, Wide per);
 
 }  // namespace bessemer
