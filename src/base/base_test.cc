@@ -78,7 +78,8 @@ TEST(Money, Text) {
 }
 
 TEST(Wide, IsAStringInJson) {
-  EXPECT_EQ(json::write(std::vector<Wide>{Wide{1} << 100}), R"(["1267650600228229401496703205376"])");
+  EXPECT_EQ(json::write(std::vector<Wide>{Wide{1} << 100}),
+            R"(["1267650600228229401496703205376"])");
   EXPECT_EQ(json::read<std::vector<Wide>>(R"(["-12"])")->front(), -12);
   EXPECT_FALSE(json::read<std::vector<Wide>>("[12]"));
 }

@@ -1,5 +1,6 @@
 // Double entry: every amount leaves one account and enters another, so each currency sums to zero.
 #pragma once
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -36,6 +37,7 @@ constexpr Wide max_balance_nano = max_money_nano * 1'000'000'000;  // of one acc
 constexpr std::size_t max_text = 256;       // characters of a memo
 constexpr std::size_t max_streams_name = 96;
 constexpr std::size_t max_accounts = 1'000'000;
+constexpr std::size_t max_stream_transfers = 20'000;  // of one step of a stream
 
 struct Account {
   AccountId id;
@@ -86,15 +88,27 @@ struct Hold {
 };
 DESCRIBE(Hold, transfer, expires_at, state, posted)
 
+// An owner has one account of each kind and currency (and endpoint).
+struct AccountName {
+  OrgId owner;
+  AccountKind kind = AccountKind::wallet;
+  Currency currency;
+  EndpointId endpoint;
+  friend auto operator<=>(const AccountName&, const AccountName&) = default;
+};
+DESCRIBE(AccountName, owner, kind, currency, endpoint)
+
 struct State {
   std::map<AccountId, Account> accounts;
+  std::map<AccountName, AccountId> by_owner;
   std::map<TransferId, Transfer> transfers;          // commanded ones; streamed ones are not kept
   std::map<TransferId, Wide> credited;               // nano of credit notes per original
   std::map<TransferId, Hold> holds;
   std::map<std::string, std::uint64_t> streams;      // high-water mark of each source stream
   std::map<OrgId, Currency> billing_currency;        // fixed at a tenant's first charge
 };
-DESCRIBE(State, accounts, transfers, credited, holds, streams, billing_currency)
+DESCRIBE(State, accounts, by_owner, transfers, credited, holds, streams,
+         billing_currency)
 
 // ---- commands
 
