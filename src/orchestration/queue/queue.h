@@ -1,8 +1,8 @@
 // Queues: what each node of the organisation deserves, may borrow and may never exceed, per pool.
 //
-// Nothing needs to be declared. In a pool without any queue all work runs, in order of priority
-// and time. A queue that is not declared deserves nothing of its own, has no limit, and borrows
-// with the usual weight; what the pool has beyond the declared deserved quotas is everyone's.
+// Nothing needs to be declared. A queue that is not declared deserves nothing of its own, has no
+// limit, and borrows with the usual weight; what a pool has beyond the declared deserved quotas is
+// everyone's, in fair turns. So in a pool without any queue all work just runs.
 #pragma once
 #include <cstdint>
 #include <map>

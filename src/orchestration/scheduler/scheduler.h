@@ -95,7 +95,8 @@ struct Pending {
   std::uint32_t queue = 0;               // index into Snapshot::queues
   Shape shape;
   std::uint32_t tasks = 1;
-  std::vector<std::uint32_t> pools;      // indices, in order of preference; empty: any
+  // In order of preference; empty: any. An index beyond Snapshot::pools is a pool that is not.
+  std::vector<std::uint32_t> pools;
   std::int32_t priority = 0;
   bool preemptible = true;
   Instant submitted_at;
@@ -123,7 +124,8 @@ struct Place {
 };
 DESCRIBE(Place, node, devices)
 
-// Work that runs and may be asked to give its room back. What is not preemptible is not listed.
+// Work that runs and may be asked to give its room back, or already was. What is not preemptible
+// is not listed.
 struct Running {
   WorkloadId workload;
   std::uint32_t generation = 0;
@@ -137,10 +139,11 @@ struct Running {
   std::optional<Instant> checkpointed_at;
   Duration notice;                       // what it is given between the notice and the kill
   std::optional<Instant> stopping_until; // its room is free by then
+  WorkloadId claimant;                   // with stopping_until: who it is kept for
   friend bool operator==(const Running&, const Running&) = default;
 };
 DESCRIBE(Running, workload, generation, queue, pool, cpu_millis, memory_bytes, tasks, priority,
-         started_at, checkpointed_at, notice, stopping_until)
+         started_at, checkpointed_at, notice, stopping_until, claimant)
 
 struct Snapshot {
   Instant now;
@@ -213,7 +216,8 @@ struct Start {
 };
 DESCRIBE(Start, workload, pool, tasks)
 
-// A notice to one running workload, so that `claimant` gets what its queue deserves.
+// A notice to one running workload, so that `claimant` gets what its queue deserves, or what is
+// of lower priority in its own queue. The caller puts the claimant into the next snapshot.
 struct Notice {
   WorkloadId victim;
   std::uint32_t generation = 0;

@@ -125,17 +125,17 @@ int finality(Reason reason) {
 }
 
 // Asks the attempt under way to stop, or says nothing when it already is.
-Events stop(const Workload& workload, Reason reason, std::optional<Duration> notice,
-            std::string detail, const Context& context) {
+Events stop(const Workload& workload, const RequestStop& asked, const Context& context) {
   const Attempt& attempt = *workload.last();
   Duration grace = *workload.spec.grace;
-  if (notice) grace = std::min(grace, std::max(*notice, Duration{}));
+  if (asked.notice) grace = std::min(grace, std::max(*asked.notice, Duration{}));
   Instant kill_at = context.now + grace;
   if (attempt.stop) {
-    if (finality(reason) <= finality(attempt.stop->reason)) return {};
+    if (finality(asked.reason) <= finality(attempt.stop->reason)) return {};
     kill_at = std::min(kill_at, attempt.stop->kill_at);
   }
-  return {StopRequested{workload.id, workload.generation, reason, kill_at, cut(std::move(detail))}};
+  return {StopRequested{workload.id, workload.generation, asked.reason, kill_at,
+                        cut(asked.detail), asked.claimant}};
 }
 
 // ---- one function per command
@@ -255,10 +255,9 @@ Result<Events> decide(const State& state, const ReportExited& command, const Con
   if (is_over) {
     events.push_back(outcome(after, end_of(attempt), context));
   } else if (command.reason != Reason::completed && !attempt.stop) {
-    std::string why = "another task ended: " + std::string(enum_text(command.reason));
-    for (Event& event : stop(after, Reason::gang, {}, std::move(why), context)) {
-      events.push_back(std::move(event));
-    }
+    RequestStop others{after.id, after.generation, Reason::gang, {}, {}, {}};
+    others.detail = "another task ended: " + std::string(enum_text(command.reason));
+    for (Event& event : stop(after, others, context)) events.push_back(std::move(event));
   }
   return events;
 }
@@ -278,11 +277,12 @@ Result<Events> decide(const State& state, const Cancel& command, const Context& 
     return conflict("has already ended: " + std::string(enum_text(workload->phase)))
         .at("workload");
   }
-  std::string why = cut(command.why.value_or(""));
+  const std::string why = command.why.value_or("");
   if (workload->phase == Phase::queued) {
-    return Events{finished(*workload, Phase::cancelled, {Reason::cancelled, std::move(why)})};
+    return Events{finished(*workload, Phase::cancelled, {Reason::cancelled, cut(why)})};
   }
-  return stop(*workload, Reason::cancelled, {}, std::move(why), context);
+  return stop(*workload, {workload->id, workload->generation, Reason::cancelled, {}, why, {}},
+              context);
 }
 
 Result<Events> decide(const State& state, const RequestStop& command, const Context& context) {
@@ -300,7 +300,7 @@ Result<Events> decide(const State& state, const RequestStop& command, const Cont
           .at("reason");
   }
   if (!is_under_way(*workload) || command.generation != workload->generation) return Events{};
-  return stop(*workload, command.reason, command.notice, command.detail, context);
+  return stop(*workload, command, context);
 }
 
 Result<Events> decide(const State& state, const Expire& command, const Context& context) {

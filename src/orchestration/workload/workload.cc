@@ -100,7 +100,7 @@ void change(State& state, const StopRequested& event, const Context& context) {
   Workload& workload = known(state, event.workload);
   Attempt& attempt = present(workload, event.generation);
   const Instant noticed_at = attempt.stop ? attempt.stop->noticed_at : context.now;
-  attempt.stop = Stop{event.reason, noticed_at, event.kill_at, event.detail};
+  attempt.stop = Stop{event.reason, noticed_at, event.kill_at, event.detail, event.claimant};
   workload.phase = Phase::stopping;
 }
 
@@ -219,10 +219,10 @@ std::vector<Command> overdue(const State& state, Instant now) {
       continue;
     } else if (is_late) {
       list.push_back(RequestStop{id, workload.generation, Reason::deadline, {},
-                                 "its deadline has passed"});
+                                 "its deadline has passed", {}});
     } else if (const auto end = run_end(workload); end && *end <= now) {
       list.push_back(RequestStop{id, workload.generation, Reason::run_time, {},
-                                 "it ran for " + to_text(*workload.spec.max_run_time)});
+                                 "it ran for " + to_text(*workload.spec.max_run_time), {}});
     }
   }
   return list;

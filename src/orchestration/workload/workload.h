@@ -76,9 +76,10 @@ struct Stop {
   Instant noticed_at;
   Instant kill_at;
   std::string detail;
+  WorkloadId claimant;               // with preempted: who gets the room
   friend bool operator==(const Stop&, const Stop&) = default;
 };
-DESCRIBE(Stop, reason, noticed_at, kill_at, detail)
+DESCRIBE(Stop, reason, noticed_at, kill_at, detail, claimant)
 
 // One generation of a workload.
 struct Attempt {
@@ -180,8 +181,9 @@ struct RequestStop {
   Reason reason = Reason::preempted;
   std::optional<Duration> notice;
   std::string detail;
+  WorkloadId claimant;               // with preempted: who gets the room
 };
-DESCRIBE(RequestStop, workload, generation, reason, notice, detail)
+DESCRIBE(RequestStop, workload, generation, reason, notice, detail, claimant)
 
 // Ends what a queued workload waits for: its deadline has passed.
 struct Expire { WorkloadId workload; };
@@ -256,8 +258,9 @@ struct StopRequested {
   Reason reason = Reason::cancelled;
   Instant kill_at;
   std::string detail;
+  WorkloadId claimant;
 };
-DESCRIBE(StopRequested, workload, generation, reason, kill_at, detail)
+DESCRIBE(StopRequested, workload, generation, reason, kill_at, detail, claimant)
 
 // The attempt is over and the workload waits again.
 struct Requeued {

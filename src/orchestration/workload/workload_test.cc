@@ -183,12 +183,12 @@ TEST(Workload, PreemptionRequeuesWithoutARetry) {
   for (std::uint32_t round = 1; round <= 20; ++round) {
     story.start(id);
     story.started(id);
-    EXPECT_EQ(story.tell(RequestStop{id, round, Reason::preempted, seconds(5), "for another"}),
+    EXPECT_EQ(story.tell(RequestStop{id, round, Reason::preempted, seconds(5), "for another", {}}),
               "workload_stop_requested");
     EXPECT_EQ(story.phase(id), Phase::stopping);
     EXPECT_EQ(orders(story.state)[0].order, Order::stop);
     EXPECT_EQ(orders(story.state)[0].kill_at, story.now + seconds(5));
-    EXPECT_EQ(story.tell(RequestStop{id, round, Reason::preempted, {}, ""}), "nothing");
+    EXPECT_EQ(story.tell(RequestStop{id, round, Reason::preempted, {}, "", {}}), "nothing");
     story.now = story.now + seconds(1);
     // It wrote a checkpoint and exited with 0: it was interrupted nevertheless.
     EXPECT_EQ(story.exited(id, Reason::completed), "workload_task_exited workload_requeued");
@@ -206,7 +206,7 @@ TEST(Workload, AJobThatWasDoneBeforeTheNoticeHasSucceeded) {
   story.started(id);
   const Instant done = story.now + seconds(1);
   story.now = story.now + seconds(2);
-  story.tell(RequestStop{id, 1, Reason::preempted, {}, ""});
+  story.tell(RequestStop{id, 1, Reason::preempted, {}, "", {}});
   story.occurred_at = done;
   EXPECT_EQ(story.exited(id, Reason::completed), "workload_task_exited workload_finished");
   EXPECT_EQ(story.phase(id), Phase::succeeded);
@@ -218,12 +218,12 @@ TEST(Workload, CancelWinsOverAPreemptionUnderWay) {
   const WorkloadId id = story.submit(minimal());
   story.start(id);
   story.started(id);
-  story.tell(RequestStop{id, 1, Reason::preempted, seconds(10), ""});
+  story.tell(RequestStop{id, 1, Reason::preempted, seconds(10), "", {}});
   const Instant kill_at = story.now + seconds(10);
   story.now = story.now + seconds(1);
   EXPECT_EQ(story.tell(Cancel{id, "no longer needed"}), "workload_stop_requested");
   EXPECT_EQ(story.of(id).last()->stop->kill_at, kill_at) << "a second stop never adds time";
-  EXPECT_EQ(story.tell(RequestStop{id, 1, Reason::deadline, {}, ""}), "nothing");
+  EXPECT_EQ(story.tell(RequestStop{id, 1, Reason::deadline, {}, "", {}}), "nothing");
   EXPECT_EQ(story.exited(id, Reason::signal), "workload_task_exited workload_finished");
   EXPECT_EQ(story.phase(id), Phase::cancelled);
   EXPECT_EQ(sentence(story.of(id)), "cancelled: cancelled (no longer needed)");
@@ -287,7 +287,7 @@ TEST(Workload, ReportsOfAnotherGenerationAreIgnored) {
     EXPECT_EQ(story.tell(ReportExited{id, task, generation, Reason::completed, 0, "", {}}),
               "nothing");
     EXPECT_EQ(story.tell(ReportCheckpoint{id, generation}), "nothing");
-    EXPECT_EQ(story.tell(RequestStop{id, generation, Reason::preempted, {}, ""}), "nothing");
+    EXPECT_EQ(story.tell(RequestStop{id, generation, Reason::preempted, {}, "", {}}), "nothing");
     EXPECT_EQ(story.tell(ExtendPaid{id, generation, story.now + hours(1), {}}), "nothing");
   }
   EXPECT_EQ(story.state, before);
@@ -387,7 +387,7 @@ Command random_command(const Story& story, const std::vector<WorkloadId>& ids, R
     case 1: return ReportStarted{id, task, generation};
     case 2:
     case 3: return ReportExited{id, task, generation, reasons[random.below(8)], 0, "d", {}};
-    case 4: return RequestStop{id, generation, Reason::preempted, {}, ""};
+    case 4: return RequestStop{id, generation, Reason::preempted, {}, "", {}};
     case 5: return random.chance(1, 4) ? Command{Cancel{id, {}}} : Command{LetGo{id}};
     case 6: return HoldBack{id, "money"};
     case 7: return ExtendPaid{id, generation, story.now + minutes(1), {}};
