@@ -1,0 +1,184 @@
+// What gateways and the daemon say to each other over run/control.sock.
+//
+// A message is {u32 length of the rest, u8 kind, body}; the body is the binary form (base/codec.h)
+// of the struct, the kind its place in the variant. Each side sends whenever it has something.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "application/control/configuration.h"
+#include "base/codec.h"
+#include "base/spend.h"
+#include "governance/budget/budget.h"
+#include "governance/lease/lease.h"
+
+namespace bessemer::control {
+
+constexpr std::size_t max_message_bytes = 64u << 20;  // a snapshot of a million keys
+constexpr std::size_t max_shipped_bytes = 1u << 20;   // of one UsageShipped
+constexpr std::uint32_t protocol_version = 1;
+
+// ---- gateway -> daemon
+
+// The first message. The daemon answers with Welcome or Refused.
+struct Hello {
+  std::uint32_t protocol = protocol_version;
+  std::string gateway;        // its name: the same identity for the same name
+  std::uint64_t process = 0;  // pid
+  std::vector<std::uint64_t> epochs;  // logs that lie in its directory
+};
+DESCRIBE(Hello, protocol, gateway, process, epochs)
+
+// Asks for leases on every budget that matches: lease::Borrow.
+struct LeaseRequest {
+  std::uint64_t serial = 0;  // of the answer
+  budget::Spender spender;
+  Spend need;
+};
+DESCRIBE(LeaseRequest, serial, spender, need)
+
+// A recall is durable in the log: lease::Reduce.
+struct LeaseGivenBack {
+  LeaseId lease;
+  Wide granted = 0;
+};
+DESCRIBE(LeaseGivenBack, lease, granted)
+
+// Whole batches of a usage log, in order (journal::walk_range). Repeating is harmless.
+struct UsageShipped {
+  std::uint64_t epoch = 0;
+  std::string batches;
+};
+DESCRIBE(UsageShipped, epoch, batches)
+
+// A log is closed and shipped up to `offset`, its last record: lease::Close.
+struct EpochEnded {
+  std::uint64_t epoch = 0;
+  std::uint64_t offset = 0;
+};
+DESCRIBE(EpochEnded, epoch, offset)
+
+// Asks for a Pong, which renews the right to spend.
+struct Ping {
+  std::uint64_t serial = 0;
+};
+DESCRIBE(Ping, serial)
+
+// Something a person should know: an engine broke its bound, a replica misbehaves.
+struct Alert {
+  EndpointId endpoint;
+  std::string what;
+  bool bound_violation = false;
+};
+DESCRIBE(Alert, endpoint, what, bound_violation)
+
+// An authenticated request was refused over money or access: a fact for the audit.
+struct RequestRefused {
+  RequestId request;
+  KeyId key;
+  std::string model;
+  std::string reason;  // Error::reason, else the code
+  std::string what;
+  Instant at;
+};
+DESCRIBE(RequestRefused, request, key, model, reason, what, at)
+
+// Sends the whole configuration again, please.
+struct SnapshotWanted {
+  std::uint64_t held = 0;
+};
+DESCRIBE(SnapshotWanted, held)
+
+using FromGateway =
+    std::variant<Hello, LeaseRequest, LeaseGivenBack, UsageShipped, EpochEnded, Ping, Alert,
+                 RequestRefused, SnapshotWanted>;
+
+// ---- daemon -> gateway
+
+// A log that the daemon has not seen to its end: up to where it has.
+struct OwedLog {
+  std::uint64_t epoch = 0;
+  std::uint64_t acknowledged = 0;
+  friend bool operator==(const OwedLog&, const OwedLog&) = default;
+};
+DESCRIBE(OwedLog, epoch, acknowledged)
+
+struct Welcome {
+  GatewayId gateway;
+  std::uint64_t epoch = 0;  // opened by lease::OpenEpoch; its log is new
+  std::vector<OwedLog> owed;
+};
+DESCRIBE(Welcome, gateway, epoch, owed)
+
+// The daemon will have nothing to do with this gateway; it stops.
+struct Refused {
+  std::string what;
+};
+DESCRIBE(Refused, what)
+
+enum class LeaseOutcome : std::uint8_t {
+  granted,
+  wait,     // recalls are under way: ask again
+  refused,  // budget_exhausted or another refusal, told by `reason`
+};
+DESCRIBE_ENUM(LeaseOutcome, granted, wait, refused)
+
+struct LeaseAnswer {
+  std::uint64_t serial = 0;
+  LeaseOutcome outcome = LeaseOutcome::granted;
+  std::vector<lease::Lease> leases;  // granted: the whole set, one per matching budget
+  std::string reason, what, remedy;  // refused
+  std::uint64_t budgets = 0;         // Configuration::budgets as of this answer
+};
+DESCRIBE(LeaseAnswer, serial, outcome, leases, reason, what, remedy, budgets)
+
+struct LeasesRecalled {
+  std::vector<LeaseId> leases;
+};
+DESCRIBE(LeasesRecalled, leases)
+
+// The log is stored and counted up to `offset`.
+struct UsageAcknowledged {
+  std::uint64_t epoch = 0;
+  std::uint64_t offset = 0;
+};
+DESCRIBE(UsageAcknowledged, epoch, offset)
+
+// Nothing of that epoch is owed any more.
+struct EpochSettled {
+  std::uint64_t epoch = 0;
+};
+DESCRIBE(EpochSettled, epoch)
+
+struct Pong {
+  std::uint64_t serial = 0;
+};
+DESCRIBE(Pong, serial)
+
+// Take no new requests, end the running ones, close the log, leave.
+struct Drain {
+  Duration patience = seconds(30);
+};
+DESCRIBE(Drain, patience)
+
+using FromDaemon =
+    std::variant<Welcome, Refused, Configuration, LeaseAnswer, LeasesRecalled, UsageAcknowledged,
+                 EpochSettled, Pong, Drain>;
+
+// ---- frames
+
+// Appends one framed message. Requires: at most max_message_bytes (checked).
+void append_message(std::string& out, const FromGateway& message);
+void append_message(std::string& out, const FromDaemon& message);
+
+// Takes the next whole message from the front of `in` and drops it there. Nothing when it has not
+// come whole. Errors: invalid (too long, an unknown kind, damaged): end the connection.
+template <class Message>
+Result<std::optional<Message>> take_message(std::string_view& in);
+extern template Result<std::optional<FromGateway>> take_message<FromGateway>(std::string_view&);
+extern template Result<std::optional<FromDaemon>> take_message<FromDaemon>(std::string_view&);
+
+}  // namespace bessemer::control
