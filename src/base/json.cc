@@ -95,6 +95,11 @@ bool Value::is_string() {
          type == od::json_type::string;
 }
 
+bool Value::is_array() {
+  od::json_type type{};
+  return value_of(handle_).type().get(type) == simdjson::SUCCESS && type == od::json_type::array;
+}
+
 Result<bool> Value::boolean() {
   bool out = false;
   if (const auto code = value_of(handle_).get_bool().get(out)) {

@@ -57,6 +57,7 @@ class Value {
   bool is_null();
   bool is_object();
   bool is_string();
+  bool is_array();
   Result<bool> boolean();
   Result<std::int64_t> integer();
   Result<std::uint64_t> unsigned_integer();
