@@ -31,6 +31,7 @@ constexpr std::size_t max_warn_percents = 8;
 constexpr std::uint32_t max_warn_percent = 200;
 constexpr std::size_t max_path = 16;           // depth of the organisation tree
 constexpr std::size_t max_zones = 1000;
+constexpr std::size_t limits_per_node = 1000;  // budgets whose scope is one node
 // A hold's id is not accepted later than this after it was drawn, and remembered as long.
 constexpr Duration hold_id_life = hours(24);
 // "No limit applies here."
