@@ -98,6 +98,10 @@ Result<void> make_each(int from, std::string_view path, const std::string& name)
 
 }  // namespace
 
+std::unique_ptr<world::File> make_file(Descriptor descriptor, std::string name) {
+  return std::make_unique<RealFile>(std::move(descriptor), std::move(name));
+}
+
 Result<std::unique_ptr<RealDisk>> RealDisk::open_root(const std::string& root) {
   if (root.empty() || root.find('\0') != std::string::npos) {
     return invalid("the directory's path must not be empty");
@@ -132,7 +136,7 @@ Result<std::unique_ptr<world::File>> RealDisk::open(std::string_view path, world
   TRY(check_relative_path(path));
   Descriptor opened(::openat(descriptor_.get(), std::string(path).c_str(), flags_of(mode), 0600));
   if (!opened) return error_of(errno, "opening", full(path));
-  return std::make_unique<RealFile>(std::move(opened), full(path));
+  return make_file(std::move(opened), full(path));
 }
 
 Result<std::vector<std::string>> RealDisk::list(std::string_view directory) const {

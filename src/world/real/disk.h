@@ -1,11 +1,15 @@
 // A directory of this machine as a world::Disk.
 #pragma once
+#include <memory>
 #include <string>
 
 #include "world/real/descriptor.h"
 #include "world/world.h"
 
 namespace bessemer::real {
+
+// A File on an open descriptor; `name` is for errors.
+std::unique_ptr<world::File> make_file(Descriptor descriptor, std::string name);
 
 // Everything below one directory. Paths are opened relative to its descriptor, so that it goes on
 // working when the directory is moved; the last part of a path is never followed when it is a
