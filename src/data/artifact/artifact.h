@@ -16,6 +16,8 @@
 namespace bessemer::artifact {
 
 constexpr std::uint64_t max_bytes = std::uint64_t{1} << 50;  // of one artifact: 1 PiB
+constexpr std::uint64_t max_files = std::uint64_t{1} << 32;
+constexpr std::uint64_t max_project_bytes = std::uint64_t{1} << 60;
 constexpr std::uint64_t max_project_artifacts = 1'000'000;
 constexpr std::size_t max_references = 10'000;               // to one artifact
 constexpr std::size_t max_reference = 128;                   // characters of a reference

@@ -1,9 +1,10 @@
 // The artifact store on a directory.
 //
-//   uploads/<upload id>/{about,bytes}         an upload under way
-//   <tenant>/blobs/<2 hex>/<62 hex>           content; mode 0444
-//   <tenant>/trees/<64 hex>                   a manifest's canonical text
-//   <tenant>/laid/<64 hex>/...                a tree laid out for tasks, by hard links
+//   <tenant>/uploads/<upload id>/{about,bytes}   an upload under way
+//   <tenant>/blobs/<2 hex>/<62 hex>              content; mode 0444
+//   <tenant>/trees/<64 hex>                      a manifest's canonical text
+//   <tenant>/laid/<64 hex>/...                   a tree laid out for tasks, by hard links
+//   <tenant>/new/..., <tenant>/laid/new-...      being made; removed at open
 #pragma once
 #include <map>
 #include <memory>
@@ -21,7 +22,7 @@ class DirectoryStore final : public Store {
   ~DirectoryStore() override;
 
   Result<void> begin(const Upload& upload) override;
-  Result<std::uint64_t> arrived(OrgId tenant, UploadId upload) const override;
+  Result<std::uint64_t> arrived(OrgId tenant, UploadId upload) override;
   Result<std::uint64_t> append(OrgId tenant, UploadId upload, std::uint64_t offset,
                                std::string_view piece) override;
   Result<Blob> commit(OrgId tenant, UploadId upload, const Digest& expected) override;
@@ -49,11 +50,31 @@ class DirectoryStore final : public Store {
   struct Doubtful;  // what the former collection of a tenant found unreachable
   DirectoryStore(world::Disk& disk, world::Tree& tree);
 
+  // Uploads and blobs: directory_store.cc.
+  Result<void> remove_leftovers();
+  Result<Open*> find_upload(OrgId tenant, UploadId upload);
+  Result<void> ensure_directory(const std::string& path);
+  Result<std::string> new_name(OrgId tenant);
+  Result<void> name_blob(OrgId tenant, const std::string& made, const Digest& digest);
+  void trust(OrgId tenant, const Digest& digest);
+
+  // Trees: directory_trees.cc.
+  Result<void> lay_entry(OrgId tenant, const std::string& folder, const Entry& entry);
+  Result<void> seal(const std::string& folder);
+  Result<void> copy_out(const std::string& blob, const std::string& to, unsigned mode);
+
+  // Garbage: directory_garbage.cc.
+  Result<void> remove_all(const std::string& path);
+  Result<void> discard_laid(OrgId tenant, const std::string& name);
+  Result<void> collect_trees(OrgId tenant, const std::set<Digest>& roots, Collected& done);
+  Result<void> collect_blobs(OrgId tenant, const std::set<Digest>& roots, Collected& done);
+  Result<void> collect_uploads(OrgId tenant, Instant before, Collected& done);
+
   world::Disk& disk_;
   world::Tree& tree_;
   std::map<UploadId, Open> open_;
   std::map<OrgId, Doubtful> doubtful_;
-  std::uint64_t drawn_ = 0;  // names of temporary files
+  std::uint64_t drawn_ = 0;  // names of what is being made
 };
 
 }  // namespace bessemer::artifact

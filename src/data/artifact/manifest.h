@@ -18,6 +18,7 @@ namespace bessemer::artifact {
 constexpr std::size_t max_tree_files = 200'000;
 constexpr std::size_t max_manifest_bytes = std::size_t{64} << 20;
 constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 44;  // 16 TiB
+constexpr std::uint64_t max_tree_bytes = std::uint64_t{1} << 50;  // 1 PiB
 
 // One file of a tree.
 struct Entry {

@@ -18,7 +18,7 @@
 namespace bessemer::artifact {
 
 constexpr std::size_t max_piece = std::size_t{8} << 20;      // bytes of one append
-constexpr std::size_t max_open_uploads = 10'000;             // per store
+constexpr std::size_t max_open_uploads = 256;                // of one tenant
 constexpr std::uint64_t max_upload_bytes = max_file_bytes;
 
 // An upload that is under way; kept across restarts.
@@ -50,7 +50,7 @@ DESCRIBE(Collected, blobs, trees, uploads, bytes)
 //
 // Everything is by tenant: what one tenant holds tells another nothing, and is kept again for
 // each. What `commit`, `put` and `publish` answer is durable when they return. Const members may
-// be called by several threads at once; the others by one at a time.
+// be called by several threads at once, beside one that calls the others.
 struct Store {
   virtual ~Store() = default;
 
@@ -60,9 +60,10 @@ struct Store {
   // (too many open), conflict (the id is used for something else).
   virtual Result<void> begin(const Upload& upload) = 0;
   // How many bytes have arrived: where to go on. Errors: not_found.
-  virtual Result<std::uint64_t> arrived(OrgId tenant, UploadId upload) const = 0;
-  // Appends at `offset`, which must be arrived(); answers the new offset. Errors: not_found,
-  // conflict (another offset), invalid (more than announced, piece too large), exhausted (disk).
+  virtual Result<std::uint64_t> arrived(OrgId tenant, UploadId upload) = 0;
+  // Appends at `offset`, which must be arrived(); answers the new offset. After a failed write the
+  // upload is gone. Errors: not_found, conflict (another offset), invalid (more than announced,
+  // piece too large), exhausted (disk).
   virtual Result<std::uint64_t> append(OrgId tenant, UploadId upload, std::uint64_t offset,
                                        std::string_view piece) = 0;
   // Publishes the blob if its bytes are `expected`; other bytes are refused and dropped.
@@ -72,7 +73,7 @@ struct Store {
   virtual Result<void> abandon(OrgId tenant, UploadId upload) = 0;
   // Publishes bytes at hand.
   virtual Result<Blob> put(OrgId tenant, std::string_view bytes) = 0;
-  // Publishes the content of an open file of at most `limit` bytes. Errors: invalid (larger).
+  // Publishes the content of an open file of at most `limit` bytes. Errors: exhausted (larger).
   virtual Result<Blob> put(OrgId tenant, const world::File& file, std::uint64_t limit) = 0;
 
   // ---- blobs
