@@ -138,7 +138,8 @@ struct Settle {
 };
 DESCRIBE(Settle, finish)
 
-using Action = std::variant<SubmitJob, IngestDataset, RegisterModel, DeployModel, CancelJob, Settle>;
+using Action =
+    std::variant<SubmitJob, IngestDataset, RegisterModel, DeployModel, CancelJob, Settle>;
 
 // What a run must know of the world above and beside it. Values go down; this only hands them in.
 struct Surroundings {

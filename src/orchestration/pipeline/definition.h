@@ -153,8 +153,8 @@ std::string_view kind_of(const Step& step);
 Result<std::vector<std::string>> needs_of(const Step& step);
 
 // Everything that can be known before a run: names, limits, exactly one kind, every ${…} and
-// requirement parses and names something that is there, no cycle ("a → b → a"). Errors: invalid,
-// with the path of the field.
+// requirement parses and names something that is there, no cycle ("a -> b -> a").
+// Errors: invalid, with the path of the field.
 Result<void> check_definition(const Definition& definition);
 
 // Every step after those it needs; otherwise in the order written. Errors: invalid (a cycle).
