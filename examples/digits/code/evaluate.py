@@ -6,9 +6,9 @@ Inputs "dataset" and "model"; the metrics are accuracy, loss, and the accuracy o
 import json
 import os
 
-import numpy
+import digits  # first: it bounds NumPy's threads
 
-import digits
+import numpy
 
 
 def main():

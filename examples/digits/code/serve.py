@@ -12,11 +12,9 @@ import re
 import signal
 import threading
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import digits  # first: it bounds NumPy's threads
 
 import numpy
-
-import digits
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_IMAGES = 1024

@@ -3,9 +3,9 @@
 import json
 import os
 
-import numpy
+import digits  # first: it bounds NumPy's threads
 
-import digits
+import numpy
 
 DEFAULTS = {"seed": 1, "epochs": 3, "batch": 64, "hidden": 128, "rate": 0.1, "momentum": 0.9}
 

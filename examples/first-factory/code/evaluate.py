@@ -6,12 +6,11 @@ of tokens that were the model's first guess, bits_per_byte the loss without rega
 """
 
 import json
-import os
 import time
 
 import task
 
-os.environ.setdefault("OMP_NUM_THREADS", str(task.cpus()))
+task.use_threads(task.cpus())
 
 import numpy
 

@@ -9,7 +9,7 @@ import signal
 
 import task
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # such small products lose time on a second thread
+task.use_threads(1)  # such small products lose time on a second thread
 
 from engine import Engine
 from http11 import Server

@@ -24,6 +24,16 @@ def cpus():
     return max(1, int(float(os.environ.get("BESSEMER_CPUS") or 1)))
 
 
+def use_threads(count):
+    """Bounds the threads of NumPy and PyTorch. Call it before either is imported.
+
+    Waiting threads sleep: by default they spin, which on busy processors made training fifteen
+    times slower.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(count))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def input_folder(name):
     folder = _path("BESSEMER_INPUTS") / name
     if not folder.is_dir():

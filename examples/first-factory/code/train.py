@@ -7,13 +7,12 @@ of a step depends on seed and step alone.
 
 import json
 import math
-import os
 import signal
 import time
 
 import task
 
-os.environ.setdefault("OMP_NUM_THREADS", str(task.cpus()))
+task.use_threads(task.cpus())
 
 import numpy
 import torch
