@@ -15,7 +15,7 @@ constexpr std::uint64_t min_segment_bytes = 1024;
 
 struct Options {
   std::string directory = "journal";  // below the disk's root
-  std::uint64_t segment_bytes = 16u << 20;  // also bounds a group; at least min_segment_bytes
+  std::uint64_t segment_bytes = 8u << 20;  // also bounds a group; at least min_segment_bytes
   // 16 random bytes that mark a new journal: no batch can be mistaken for one of another journal,
   // nor bytes inside a record for a batch. Drawn by the shell; ignored when the journal exists.
   Mark mark{};

@@ -24,9 +24,9 @@ namespace bessemer::journal {
 using Sequence = std::uint64_t;
 
 // Bytes of one record, and of one group with 6 bytes for each of its records.
-constexpr std::size_t max_group_bytes = 8u << 20;
+constexpr std::size_t max_group_bytes = 4u << 20;
 // Bytes that may be staged and not yet committed: the owner commits before it stages more.
-constexpr std::size_t max_staged_bytes = 12u << 20;
+constexpr std::size_t max_staged_bytes = 6u << 20;
 
 // One fact: its type's number and its encoded bytes, which the journal never looks into.
 struct Record {

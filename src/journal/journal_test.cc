@@ -40,6 +40,12 @@ std::unique_ptr<Journal> open(SimulatedDisk& disk, const Options& options = smal
   return opened ? std::move(*opened) : nullptr;
 }
 
+// "" when it went well.
+template <class T>
+std::string reason_of(const Result<T>& result) {
+  return result ? "" : result.error().reason;
+}
+
 void put(Journal& journal, const std::string& text, Purpose purpose = Purpose::ordinary) {
   const Record record{7, text};
   const auto head = append_now(journal, {&record, 1}, purpose);
@@ -49,11 +55,13 @@ void put(Journal& journal, const std::string& text, Purpose purpose = Purpose::o
 std::vector<std::string> texts(Cursor& cursor) {
   std::vector<std::string> out;
   Batch batch;
-  for (auto more = cursor.next(batch); more && *more; more = cursor.next(batch)) {
+  while (true) {
+    const auto more = cursor.next(batch);
+    EXPECT_TRUE(more) << to_text(more.error());
+    if (!more || !*more) return out;
     Record record;
     for (Records records(batch.body); records.next(record);) out.emplace_back(record.bytes);
   }
-  return out;
 }
 
 TEST(Journal, NumbersRecordsAndReplaysThem) {
@@ -176,11 +184,11 @@ TEST(Journal, StartsAfterASnapshot) {
   Options other = small();
   other.known = heads[20];
   other.known.chain.bytes[0] ^= 1;
-  EXPECT_EQ(open_journal(disk, other, {}).error().reason, "journal_corrupt");
+  EXPECT_EQ(reason_of(open_journal(disk, other, {})), "journal_corrupt");
   other.known = {41, heads[39].chain};
-  EXPECT_EQ(open_journal(disk, other, {}).error().reason, "journal_corrupt");
+  EXPECT_EQ(reason_of(open_journal(disk, other, {})), "journal_corrupt");
   SimulatedDisk empty(1);
-  EXPECT_EQ(open_journal(empty, other, {}).error().reason, "journal_corrupt");
+  EXPECT_EQ(reason_of(open_journal(empty, other, {})), "journal_corrupt");
 }
 
 TEST(Journal, AFailedCommitIsForEver) {
@@ -246,6 +254,7 @@ TEST(FullDisk, TakesOnlyWhatEndsSomethingAndRecovers) {
     ASSERT_LT(++ordinary, 100u);
   }
   const auto refused = journal->append({&record, 1}, Purpose::ordinary);
+  ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::exhausted);
   EXPECT_EQ(refused.error().reason, "disk_full");
 
@@ -318,7 +327,7 @@ TEST(Journal, RefusesANewerVersion) {
                                    checksum_seed(small().mark));
   std::memcpy(newer.data() + segment_header_bytes + 68, &crc, 4);
   disk.put(path, newer);
-  EXPECT_EQ(open_journal(disk, small(), {}).error().reason, "journal_newer");
+  EXPECT_EQ(reason_of(open_journal(disk, small(), {})), "journal_newer");
   EXPECT_EQ(disk.files().at(path), newer);
 }
 
@@ -353,13 +362,55 @@ TEST(Journal, MissingAndForeignSegmentsAreFound) {
   const std::string path = segment_path("journal", segments[2]);
   const std::string good = disk.files().at(path);
   ASSERT_TRUE(disk.remove(path));
-  EXPECT_EQ(open_journal(disk, small(), {}).error().reason, "journal_corrupt");
+  EXPECT_EQ(reason_of(open_journal(disk, small(), {})), "journal_corrupt");
   EXPECT_NE(audit_journal(disk, "journal")->fault.find("missing"), std::string::npos);
   disk.put(path, good);
   EXPECT_EQ(audit_journal(disk, "journal")->fault, "");
   const std::string first = segment_path("journal", 1);
   ASSERT_TRUE(disk.remove(first));
-  EXPECT_EQ(open_journal(disk, small(), {}).error().reason, "journal_corrupt");
+  EXPECT_EQ(reason_of(open_journal(disk, small(), {})), "journal_corrupt");
+}
+
+TEST(Journal, HistoryThatWasRewrittenIsFound) {
+  // Two journals of one mark whose batches are equally long: every checksum holds, the chain not.
+  SimulatedDisk disk(1), other(1);
+  for (auto* each : {&disk, &other}) {
+    auto journal = open(*each);
+    for (int i = 0; i < 20; ++i) put(*journal, std::string(100, each == &disk ? 'x' : 'y'));
+  }
+  const auto segments = *list_segments(disk, "journal");
+  ASSERT_GT(segments.size(), 2u);
+  const auto refused = [&](Sequence segment, const std::string& bytes) {
+    const std::string path = segment_path("journal", segment);
+    const std::string good = disk.files().at(path);
+    disk.put(path, bytes);
+    const auto opened = open_journal(disk, small(), {});
+    disk.put(path, good);
+    return !opened && opened.error().reason == "journal_corrupt" &&
+           opened.error().what.find("does not follow") != std::string::npos;
+  };
+  const std::size_t batch = batch_header_bytes + 106;
+  std::string spliced = disk.files().at(segment_path("journal", 1));
+  const std::string foreign = other.files().at(segment_path("journal", 1));
+  spliced.replace(segment_header_bytes + batch, batch,
+                  foreign.substr(segment_header_bytes + batch, batch));
+  EXPECT_TRUE(refused(1, spliced));
+  EXPECT_TRUE(refused(segments[1], other.files().at(segment_path("journal", segments[1]))));
+}
+
+TEST(Journal, BytesAfterTheEndOfASealedSegmentAreFound) {
+  SimulatedDisk disk(1);
+  {
+    auto journal = open(disk);
+    for (int i = 0; i < 20; ++i) put(*journal, std::string(100, 'x'));
+  }
+  const std::string path = segment_path("journal", 1);
+  std::string bytes = disk.files().at(path);
+  bytes.back() = 'x';
+  disk.put(path, bytes);
+  const auto opened = open_journal(disk, small(), {});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason, "journal_corrupt");
 }
 
 TEST(Journal, ReplaysOwnErrorStopsTheOpening) {

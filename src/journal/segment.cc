@@ -135,7 +135,9 @@ Result<std::string_view> SegmentReader::window(std::size_t bytes) {
   if (have < bytes && file_ != nullptr) {
     buffer_.erase(0, skip);
     buffer_at_ = offset_;
-    buffer_.resize(std::max(bytes, read_ahead));
+    TRY_ASSIGN(const std::uint64_t size, file_->size());
+    const std::uint64_t left = size - std::min(size, offset_);
+    buffer_.resize(std::max<std::size_t>(bytes, std::min<std::uint64_t>(left, read_ahead)));
     TRY_ASSIGN(const std::size_t got,
                file_->read_at(offset_ + have, std::span(buffer_).subspan(have)));
     buffer_.resize(have + got);

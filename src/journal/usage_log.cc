@@ -23,7 +23,7 @@ constexpr std::uint16_t sealed_version = 1;
 constexpr std::size_t sealed_header_bytes = 16;
 constexpr std::size_t max_sealed_bytes = 1u << 30;
 constexpr std::string_view ending = ".sealed";
-constexpr std::uint64_t usage_segment_bytes = 16u << 20;
+constexpr std::uint64_t usage_segment_bytes = 8u << 20;
 
 std::string digits(std::uint64_t number, std::size_t width) {
   const std::string text = std::to_string(number);
