@@ -47,6 +47,8 @@ def units(preset, depths, environment=None):
 def suites():
     """Every suite, in the order in which they run."""
     return [
+        Suite("runner", "this runner counts what it should",
+              ["/usr/bin/python3", "tests/run/suites_test.py"], FAST_ON, reports=TAP),
         build("release", FAST_ON),
         units("release", FAST_ON),
         build("release", FAST_ON, "all_verify_interface_header_sets"),
@@ -57,6 +59,10 @@ def suites():
               ["bash", "-c", "examples/digits/fetch && "
                              "exec /usr/bin/python3 tests/examples/digits.py"],
               CHANGE_ON, reports=TAP, limit_seconds=300),
+        Suite("clients_direct", "OpenAI's own libraries against the first example's server",
+              ["bash", "-c", "tests/clients/prepare && "
+                             "exec /usr/bin/python3 tests/clients/direct.py"],
+              CHANGE_ON, reports=TAP, limit_seconds=600),
         build("clang", FULL),
         units("clang", FULL),
         build("asan", FULL),
