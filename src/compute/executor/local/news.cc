@@ -1,0 +1,201 @@
+// Reading what supervisors have written, now and after a restart.
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "compute/executor/local/local.h"
+#include "compute/executor/local/task_directory.h"
+
+namespace bessemer::executor {
+namespace {
+
+constexpr std::uint64_t launcher_tag = 1, pending_tag = 2;
+constexpr std::size_t spool_piece = 1 << 20;
+
+}  // namespace
+
+std::vector<Report> LocalExecutor::poll() {
+  std::array<epoll_event, 64> events{};
+  int count = 0;
+  do {
+    count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+    for (int i = 0; i < count; ++i) {
+      const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
+      std::uint64_t drained = 0;
+      if (tag == pending_tag) {
+        (void)!::read(pending_.get(), &drained, sizeof drained);
+      } else if (tag == launcher_tag) {
+        launcher_.reset();  // the next start makes another
+      } else if (const auto at = tags_.find(tag); at != tags_.end()) {
+        const auto known = known_.find(at->second);
+        if (known == known_.end() || known->second.exited) {
+          tags_.erase(at);
+        } else {
+          hear(known->first, known->second);
+        }
+      }
+    }
+  } while (count == static_cast<int>(events.size()));
+  return std::exchange(reports_, {});
+}
+
+void LocalExecutor::hear(const TaskKey& key, Known& known) {
+  Packet packet;
+  Taken taken = Taken::packet;
+  while ((taken = take_packet(known.control.get(), packet)) == Taken::packet) {
+  }
+  read_news(key, known);
+  if (taken != Taken::closed || known.exited) return;
+  // The supervisor is gone and left no exit record.
+  known.control.reset();
+  const auto records = read_records(known.directory.get());
+  report_loss(key, known, records.last_heard().value_or(options_.clock->now()));
+}
+
+void LocalExecutor::tell(const TaskKey& key, Known& known, Instant at, Happening what) {
+  if (reports_.empty()) {
+    const std::uint64_t one = 1;
+    (void)!::write(pending_.get(), &one, sizeof one);
+  }
+  reports_.push_back({key, at, known.spool_offset, std::move(what)});
+}
+
+void LocalExecutor::read_news(const TaskKey& key, Known& known) {
+  const TaskRecords records = read_records(known.directory.get());
+  if (!known.started && records.start && records.heartbeat) {
+    known.started = true;
+    tell(key, known, records.start->at,
+         Started{records.start->missing_isolation, known.adopted});
+  }
+  read_spool(key, known);
+  if (records.heartbeat && records.heartbeat->number > known.heartbeat) {
+    known.heartbeat = records.heartbeat->number;
+    Heartbeat beat{records.heartbeat->usage};
+    measure_energy(known, beat.usage, false);
+    tell(key, known, records.heartbeat->at, std::move(beat));
+  }
+  if (records.exit) report_exit(key, known, *records.exit);
+}
+
+void LocalExecutor::read_spool(const TaskKey& key, Known& known) {
+  if (!known.spool) {
+    known.spool = Fd(::openat(known.directory.get(), "spool", O_RDONLY | O_CLOEXEC));
+    if (!known.spool) return;
+  }
+  std::string held;
+  while (true) {
+    held.resize(spool_piece);
+    const ssize_t got = ::pread(known.spool.get(), held.data(), held.size(),
+                                static_cast<off_t>(known.spool_offset));
+    if (got <= 0) return;
+    std::string_view left(held.data(), static_cast<std::size_t>(got));
+    const std::size_t before = left.size();
+    std::uint64_t offset = known.spool_offset;
+    while (const auto bytes = wire::unframe(left)) {
+      auto entry = codec::decode<wire::Entry>(*bytes);
+      known.spool_offset = offset + (before - left.size());
+      if (!entry) continue;
+      std::visit([&](auto& mark) { tell(key, known, entry->at, std::move(mark)); }, entry->mark);
+    }
+    if (left.size() == before) return;  // the last frame is still being written
+  }
+}
+
+void LocalExecutor::report_exit(const TaskKey& key, Known& known,
+                                const wire::ExitRecord& record) {
+  Exited exited = record.exited;
+  measure_energy(known, exited.usage, known.adopted && known.heartbeat == 0);
+  known.exited = true;
+  known.control.reset();
+  known.spool.reset();
+  tell(key, known, record.at, std::move(exited));
+}
+
+void LocalExecutor::report_loss(const TaskKey& key, Known& known, Instant last_heard) {
+  const TaskRecords records = read_records(known.directory.get());
+  Exited exited;
+  exited.reason = records.start ? ExitReason::lost : ExitReason::failed_to_start;
+  exited.ran = records.heartbeat.has_value();
+  if (records.heartbeat) exited.usage = records.heartbeat->usage;
+  exited.message = !records.start ? "its supervisor ended before it began: see supervisor.log"
+                   : records.start->boot_id != boot_id_
+                       ? "this machine was started anew"
+                       : "its supervisor was killed: see supervisor.log";
+  report_exit(key, known, {last_heard, std::move(exited)});
+}
+
+void LocalExecutor::measure_energy(Known& known, Usage& usage, bool late) {
+  if (!known.energy) return;
+  std::vector<std::string> uuids;
+  for (const auto& [uuid, _] : *known.energy) uuids.push_back(uuid);
+  const auto now = meter_.read(uuids);
+  if (!now) return;
+  usage.gpu_energy_millijoules = EnergyMeter::between(*known.energy, *now);
+  usage.gpu_energy_estimated = late;
+}
+
+void LocalExecutor::adopt(std::span<const Expected> expected) {
+  std::map<TaskKey, const Expected*> awaited;
+  for (const auto& one : expected) awaited.emplace(one.key, &one);
+  for (const TaskKey& key : list_tasks(options_.tasks_directory)) {
+    if (known_.contains(key)) continue;
+    const auto at = awaited.find(key);
+    adopt_one(key, at == awaited.end() ? nullptr : at->second);
+    awaited.erase(key);
+  }
+  for (const auto& [key, one] : awaited) {
+    if (known_.contains(key)) continue;
+    Known none;
+    none.spool_offset = one->spool;
+    Exited exited;
+    exited.reason = ExitReason::lost;
+    exited.ran = one->started;
+    exited.message = "nothing of it is left on this machine";
+    tell(key, none, one->last_heard, std::move(exited));
+    none.exited = true;
+    known_.emplace(key, std::move(none));
+  }
+}
+
+void LocalExecutor::adopt_one(const TaskKey& key, const Expected* expected) {
+  Known known;
+  known.directory = Fd(::open(directory_of(key).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!known.directory) return;
+  known.adopted = true;
+  if (expected != nullptr) known.spool_offset = expected->spool;
+  known.energy = read_energy(known.directory.get());
+  Known& kept = known_.emplace(key, std::move(known)).first->second;
+  const int directory = kept.directory.get();
+  const Fd lock(::openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
+    // No supervisor lives. While we hold its lock none can begin, and then it must not.
+    fence_records(directory);
+    read_news(key, kept);
+    if (kept.exited) return;
+    const auto records = read_records(directory);
+    const Instant fallback = expected != nullptr && expected->last_heard.ns != 0
+                                 ? expected->last_heard
+                                 : options_.clock->now();
+    report_loss(key, kept, records.last_heard().value_or(fallback));
+    return;
+  }
+  auto control = connect_at(directory, "control", SOCK_SEQPACKET | SOCK_NONBLOCK);
+  if (control) {
+    kept.control = std::move(*control);
+    (void)send(kept, wire::Subscribe{});
+    const std::uint64_t tag = next_tag_++;
+    watch(kept.control.get(), tag);
+    tags_.emplace(tag, key);
+  }
+  read_news(key, kept);
+}
+
+}  // namespace bessemer::executor
