@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -127,15 +128,15 @@ struct Level {
 };
 DESCRIBE(Level, meter, sku, level)
 
-// An allocation or stored bytes: levels held since `posted_until`.
+// An allocation or stored bytes: levels held since `since`, posted up to `posted_until`.
 struct Interval {
   Payer payer;
   Subject subject;
   std::vector<Level> levels;
-  Instant began, posted_until;
+  Instant since, posted_until;
   friend bool operator==(const Interval&, const Interval&) = default;
 };
-DESCRIBE(Interval, payer, subject, levels, began, posted_until)
+DESCRIBE(Interval, payer, subject, levels, since, posted_until)
 
 struct State {
   std::map<std::string, Zone> zones;
@@ -161,11 +162,12 @@ struct OpenAccount {
   OrgId tenant;
   std::string book;
   std::string zone = "UTC";
-  std::optional<Instant> from;  // left out: now for a new account, else as soon as allowed
+  std::optional<Instant> from;  // left out: always for a new account, else as soon as allowed
 };
 DESCRIBE(OpenAccount, tenant, book, zone, from)
 
-// Usage from a source, all or nothing. A sequence at or below the stream's mark is already done.
+// Usage from a source, all or nothing: a usage that cannot be counted refuses the record. A
+// sequence at or below the stream's mark is already done.
 struct Record {
   static constexpr std::string_view tag = "record_usage";
   std::string stream;
@@ -186,6 +188,7 @@ struct Begin {
 DESCRIBE(Begin, interval, payer, subject, levels, at)
 
 // Posts up to `at`, then goes on with other levels, or at another payer's cost (a tree change).
+// An `at` before what is posted posts the difference back, at most to the change before.
 struct Change {
   static constexpr std::string_view tag = "change_interval";
   std::string interval;

@@ -20,6 +20,7 @@ bool names_one_sku(std::string_view sku) { return sku != any_sku && sku != any_s
 
 Result<Price> price_from(const PriceSpec& spec, Currency currency) {
   TRY(check_sku(spec.sku));
+  if (spec.sku == included_sku) return invalid("is priced at 0 by itself").at("sku");
   const Wide per = spec.per.value_or(unit_of(spec.meter).quantity);
   if (per < 1 || per > max_per) {
     return invalid("must be 1 to 10^37 base units of the meter").at("per");
@@ -48,6 +49,10 @@ Result<std::vector<Price>> prices_from(const Publish& command) {
       return std::move(price).error().within("prices[" + std::to_string(i) + "]");
     }
     prices.push_back(*std::move(price));
+  }
+  for (const Meter meter : {Meter::input_tokens, Meter::cached_input_tokens, Meter::output_tokens,
+                            Meter::reasoning_tokens, Meter::requests}) {
+    prices.push_back({meter, std::string(included_sku), {0, command.currency}, 1});
   }
   std::ranges::stable_sort(prices, {}, order);
   const auto twice = std::ranges::adjacent_find(prices, {}, order);

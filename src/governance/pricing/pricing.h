@@ -63,6 +63,9 @@ constexpr std::string_view any_simulated_sku = "sim-*";
 // Simulated things have skus that start with "sim-", and only these are priced in SIM.
 constexpr std::string_view simulated_prefix = "sim-";
 bool is_simulated(std::string_view sku);
+// Counted at zero because something else pays: tokens of a dedicated endpoint, whose owner pays
+// its replicas' time. Every version prices tokens and requests of this sku at 0 by itself.
+constexpr std::string_view included_sku = "included";
 // A name of base/text.h, "*" or "sim-*". Errors: invalid.
 Result<void> check_sku(std::string_view sku);
 

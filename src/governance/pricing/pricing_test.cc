@@ -55,6 +55,8 @@ TEST(Pricing, RefusesStepByStep) {
   EXPECT_NE(refused(none, command).find("at least one price"), std::string::npos);
   command.prices = {{Meter::requests, "Bad Sku", dollars(1), {}}};
   EXPECT_NE(refused(none, command).find("prices[0].sku"), std::string::npos);
+  command.prices[0].sku = included_sku;
+  EXPECT_NE(refused(none, command).find("by itself"), std::string::npos);
   command.prices[0].sku = "tiny";
   command.prices[0].per = 0;
   EXPECT_NE(refused(none, command).find("prices[0].per"), std::string::npos);
@@ -130,6 +132,7 @@ TEST(Pricing, FindsTheExactSkuThenTheRestAndNeverCrossesIntoSimulation) {
   EXPECT_EQ(find_price(version, Meter::output_tokens, "large"), nullptr);
   EXPECT_EQ(find_price(version, Meter::output_tokens, "sim-tiny"), nullptr);
   EXPECT_EQ(find_price(version, Meter::input_tokens, "tiny"), nullptr);
+  EXPECT_EQ(find_price(version, Meter::input_tokens, included_sku)->amount, dollars(0));
 }
 
 TEST(Pricing, RatesTheAggregateHalfToEvenOnce) {

@@ -1,0 +1,290 @@
+// Decides and applies what happens to accounts, lines and intervals.
+#include "governance/metering/metering.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "governance/metering/posting.h"
+
+namespace bessemer::metering {
+namespace {
+
+using Events = std::vector<Event>;
+
+Result<Events> judge_one(const State& state, const pricing::State&, const DefineZone& command,
+                         const Context& at) {
+  TRY(check_zone(command.zone));
+  const auto known = state.zones.find(command.zone.name);
+  if (known == state.zones.end()) {
+    if (state.zones.size() >= max_account_zones) return exhausted("there are 1000 zones already");
+    return Events{MeteringZoneDefined{command.zone}};
+  }
+  if (known->second == command.zone) return Events{};
+  const auto past = [&](const Zone& zone) {
+    auto offsets = zone.offsets;
+    std::erase_if(offsets, [&](const ZoneOffset& one) { return one.from > at.now; });
+    return offsets;
+  };
+  if (past(known->second) != past(command.zone)) {
+    return conflict("the zone's past must stay as it was").at("zone.offsets");
+  }
+  return Events{MeteringZoneDefined{command.zone}};
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices,
+                         const OpenAccount& command, const Context& at) {
+  if (!command.tenant) return invalid("must not be empty").at("tenant");
+  if (command.zone != "UTC" && !state.zones.contains(command.zone)) {
+    return not_found("no such time zone is defined").at("zone");
+  }
+  const auto book = prices.books.find(command.book);
+  if (book == prices.books.end()) return not_found("no such price book").at("book");
+  const Account* known = find(state, command.tenant);
+  if (known == nullptr) {
+    return Events{MeteringAccountSet{command.tenant, command.zone,
+                                     {command.from.value_or(Instant{}), command.book}}};
+  }
+  if (known->zone != command.zone) return conflict("the tenant's zone stays as it is").at("zone");
+  const BookChoice& last = known->books.back();
+  if (last.book == command.book && command.from.value_or(last.from) == last.from) return Events{};
+  if (prices.books.at(last.book).front().currency != book->second.front().currency) {
+    return conflict("the tenant is billed in another currency").at("book");
+  }
+  const Instant earliest = std::max(at.now + pricing::price_notice, last.from + nanoseconds(1));
+  const Instant from = command.from.value_or(earliest);
+  if (from < earliest) return invalid("must be at least 60s ahead").at("from");
+  return Events{MeteringAccountSet{command.tenant, command.zone, {from, command.book}}};
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices, const Record& command,
+                         const Context&) {
+  if (command.stream.empty() || command.stream.size() > max_stream_name) {
+    return invalid("must be 1 to 96 bytes").at("stream");
+  }
+  if (command.sequence == 0) return invalid("must be at least 1").at("sequence");
+  const auto mark = state.streams.find(command.stream);
+  if (mark != state.streams.end() && command.sequence <= mark->second) return Events{};
+  if (command.usages.size() > max_usages) {
+    return invalid("must hold at most 10000 usages").at("usages");
+  }
+  Poster poster(state, prices);
+  for (std::size_t i = 0; i < command.usages.size(); ++i) {
+    auto added = poster.add(static_cast<std::uint32_t>(i), command.usages[i]);
+    if (!added) return std::move(added).error().within("usages[" + std::to_string(i) + "]");
+  }
+  return Events{UsageRecorded{command.stream, command.sequence, poster.take()}};
+}
+
+Result<Events> judge_one(const State& state, const pricing::State&, const Begin& command,
+                         const Context&) {
+  if (command.interval.empty() || command.interval.size() > max_interval_name) {
+    return invalid("must be 1 to 96 bytes").at("interval");
+  }
+  if (!command.payer.project) return invalid("must not be empty").at("payer.project");
+  if (find(state, command.payer.tenant) == nullptr) {
+    return not_found("the tenant has no account").at("payer.tenant");
+  }
+  TRY(check_levels(command.levels));
+  if (command.at.ns < 0) return invalid("must be after 1970").at("at");
+  const Interval began{command.payer, command.subject, command.levels, command.at, command.at};
+  if (const auto known = state.intervals.find(command.interval); known != state.intervals.end()) {
+    const Interval& open = known->second;
+    const bool same = open.payer == began.payer && open.subject == began.subject &&
+                      open.levels == began.levels && open.since == began.since;
+    if (same) return Events{};
+    return conflict("an interval of this name is open").at("interval");
+  }
+  return Events{IntervalBegan{command.interval, began}};
+}
+
+// Posts the interval forward, or back to `at` (but never before its levels began).
+Result<Events> posted(const State& state, const pricing::State& prices, const std::string& name,
+                      const Interval& interval, Instant at) {
+  at = std::max(at, interval.since);
+  if (at == interval.posted_until) return Events{};
+  const bool forward = at > interval.posted_until;
+  Poster poster(state, prices);
+  TRY(forward ? poster.add_levels(interval, interval.posted_until, at, 1)
+              : poster.add_levels(interval, at, interval.posted_until, -1));
+  return Events{IntervalAccrued{name, at, poster.take()}};
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices, const Change& command,
+                         const Context&) {
+  const auto open = state.intervals.find(command.interval);
+  if (open == state.intervals.end()) return not_found("no such interval").at("interval");
+  TRY(check_levels(command.levels));
+  const Payer payer = command.payer.value_or(open->second.payer);
+  if (!payer.project) return invalid("must not be empty").at("payer.project");
+  if (find(state, payer.tenant) == nullptr) {
+    return not_found("the tenant has no account").at("payer.tenant");
+  }
+  if (payer == open->second.payer && command.levels == open->second.levels) return Events{};
+  TRY_ASSIGN(Events events, posted(state, prices, command.interval, open->second, command.at));
+  events.emplace_back(IntervalChanged{command.interval, payer, command.levels});
+  return events;
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices, const Accrue& command,
+                         const Context&) {
+  const auto open = state.intervals.find(command.interval);
+  if (open == state.intervals.end()) return not_found("no such interval").at("interval");
+  if (command.at <= open->second.posted_until) return Events{};
+  return posted(state, prices, command.interval, open->second, command.at);
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices, const End& command,
+                         const Context&) {
+  const auto open = state.intervals.find(command.interval);
+  if (open == state.intervals.end()) return Events{};
+  TRY_ASSIGN(Events events, posted(state, prices, command.interval, open->second, command.at));
+  events.emplace_back(IntervalEnded{command.interval, std::max(command.at, open->second.since)});
+  return events;
+}
+
+Result<Events> judge_one(const State& state, const pricing::State&, const ClosePeriod& command,
+                         const Context& at) {
+  const Account* account = find(state, command.tenant);
+  if (account == nullptr) return not_found("the tenant has no account").at("tenant");
+  if (command.until == account->closed_until) return Events{};
+  if (command.until < account->closed_until) return conflict("is closed further").at("until");
+  if (command.until > at.now) return conflict("the period is not over").at("until");
+  if (period_of(state, *account, command.until).from != command.until) {
+    return invalid("must be the end of a month of the tenant's zone").at("until");
+  }
+  return Events{MeteringPeriodClosed{command.tenant, command.until}};
+}
+
+// ---- changes
+
+void post(State& state, const std::vector<Posting>& postings) {
+  for (const Posting& posting : postings) {
+    const auto [at, fresh] = state.lines.try_emplace(posting.line);
+    Line& line = at->second;
+    if (fresh) {
+      line.amount.currency = posting.amount.currency;
+      line.first = posting.from;
+      line.last = posting.until;
+    }
+    line.quantity += posting.quantity;
+    line.amount = line.amount + posting.amount;
+    line.unpriced = posting.unpriced;
+    line.first = std::min(line.first, posting.from);
+    line.last = std::max(line.last, posting.until);
+  }
+}
+
+void apply_one(State& state, const MeteringZoneDefined& event) {
+  state.zones[event.zone.name] = event.zone;
+}
+void apply_one(State& state, const MeteringAccountSet& event) {
+  Account& account = state.accounts[event.tenant];
+  account.zone = event.zone;
+  account.books.push_back(event.choice);
+}
+void apply_one(State& state, const UsageRecorded& event) {
+  post(state, event.postings);
+  state.streams[event.stream] = event.sequence;
+}
+void apply_one(State& state, const IntervalBegan& event) {
+  state.intervals.emplace(event.interval, event.began);
+}
+void apply_one(State& state, const IntervalAccrued& event) {
+  post(state, event.postings);
+  state.intervals.at(event.interval).posted_until = event.until;
+}
+void apply_one(State& state, const IntervalChanged& event) {
+  Interval& interval = state.intervals.at(event.interval);
+  interval.payer = event.payer;
+  interval.levels = event.levels;
+  interval.since = interval.posted_until;
+}
+void apply_one(State& state, const IntervalEnded& event) { state.intervals.erase(event.interval); }
+void apply_one(State& state, const MeteringPeriodClosed& event) {
+  state.accounts.at(event.tenant).closed_until = event.until;
+}
+
+}  // namespace
+
+Result<std::vector<Event>> judge(const State& state, const pricing::State& prices,
+                                 const Command& command, const Context& at) {
+  return std::visit([&](const auto& one) { return judge_one(state, prices, one, at); }, command);
+}
+
+void apply(State& state, const Event& event, const Context&) {
+  std::visit([&](const auto& one) { apply_one(state, one); }, event);
+}
+
+const Account* find(const State& state, OrgId tenant) {
+  const auto found = state.accounts.find(tenant);
+  return found == state.accounts.end() ? nullptr : &found->second;
+}
+
+std::string_view book_at(const Account& account, Instant at) {
+  const auto after = std::ranges::upper_bound(account.books, at, {}, &BookChoice::from);
+  if (after == account.books.begin()) return {};
+  return std::prev(after)->book;
+}
+
+const pricing::Version* version_for(const State& state, const pricing::State& prices, OrgId tenant,
+                                    Instant at) {
+  const Account* account = find(state, tenant);
+  return account == nullptr ? nullptr : pricing::in_force(prices, book_at(*account, at), at);
+}
+
+Period period_of(const State& state, const Account& account, Instant at) {
+  static const Zone utc;
+  const auto zone = state.zones.find(account.zone);
+  return month_of(zone == state.zones.end() ? utc : zone->second, at);
+}
+
+std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant, Instant period) {
+  std::vector<std::pair<LineKey, Line>> found;
+  auto at = state.lines.lower_bound(LineKey{.tenant = tenant, .period = period, .sku = {}});
+  for (; at != state.lines.end(); ++at) {
+    if (at->first.tenant != tenant || at->first.period != period) break;
+    found.emplace_back(*at);
+  }
+  return found;
+}
+
+const std::vector<Posting>& postings_of(const Event& event) {
+  static const std::vector<Posting> none;
+  if (const auto* one = std::get_if<UsageRecorded>(&event)) return one->postings;
+  if (const auto* one = std::get_if<IntervalAccrued>(&event)) return one->postings;
+  return none;
+}
+
+Spend spend_of(const std::vector<Posting>& postings) {
+  Spend spend;
+  for (const Posting& posting : postings) {
+    if (!posting.unpriced) spend.money[posting.amount.currency] += posting.amount.nano;
+    if (posting.line.meter == Meter::gpu_time) spend.gpu_time += posting.quantity;
+    if (pricing::is_tokens(posting.line.meter)) spend.tokens += posting.quantity;
+  }
+  return spend;
+}
+
+std::string audit(const State& state, const pricing::State& prices) {
+  for (const auto& [key, line] : state.lines) {
+    const pricing::Version* version = pricing::find(prices, key.version);
+    const pricing::Price* price =
+        version == nullptr ? nullptr : pricing::find_price(*version, key.meter, key.sku);
+    if ((price == nullptr) != line.unpriced) return "a line is priced that has no price";
+    if (price == nullptr) {
+      if (line.amount != Money{}) return "an unpriced line has an amount";
+      continue;
+    }
+    const auto rated = pricing::rate(*price, line.quantity);
+    if (!rated || *rated != line.amount) {
+      return "the line of " + to_text(key.tenant) + " for " + std::string(enum_text(key.meter)) +
+             " of " + key.sku + " says " + to_text(line.amount) + ", its quantity is worth " +
+             (rated ? to_text(*rated) : to_text(rated.error()));
+    }
+  }
+  return {};
+}
+
+}  // namespace bessemer::metering
