@@ -37,15 +37,18 @@ struct LeaseRequest {
   std::uint64_t serial = 0;  // of the answer
   budget::Spender spender;
   Spend need;
+  budget::Purpose purpose = budget::Purpose::admission;
+  std::vector<lease::Idle> idle;  // lease::ask_for
 };
-DESCRIBE(LeaseRequest, serial, spender, need)
+DESCRIBE(LeaseRequest, serial, spender, need, purpose, idle)
 
-// A recall is durable in the log: lease::Reduce.
+// A recall is durable in the log: lease::Reduce, made by lease::reduced.
 struct LeaseGivenBack {
   LeaseId lease;
   Wide granted = 0;
+  std::uint64_t revision = 0;
 };
-DESCRIBE(LeaseGivenBack, lease, granted)
+DESCRIBE(LeaseGivenBack, lease, granted, revision)
 
 // Whole batches of a usage log, in order (journal::walk_range). Repeating is harmless.
 struct UsageShipped {
@@ -129,14 +132,15 @@ DESCRIBE_ENUM(LeaseOutcome, granted, wait, refused)
 struct LeaseAnswer {
   std::uint64_t serial = 0;
   LeaseOutcome outcome = LeaseOutcome::granted;
-  std::vector<lease::Lease> leases;  // granted: the whole set, one per matching budget
+  std::vector<lease::Lease> leases;  // granted or wait: the set as it now is, for lease::take
   std::string reason, what, remedy;  // refused
   std::uint64_t budgets = 0;         // Configuration::budgets as of this answer
 };
 DESCRIBE(LeaseAnswer, serial, outcome, leases, reason, what, remedy, budgets)
 
+// As the lender has them: lease::take, then lease::give_back, then LeaseGivenBack for each, always.
 struct LeasesRecalled {
-  std::vector<LeaseId> leases;
+  std::vector<lease::Lease> leases;
 };
 DESCRIBE(LeasesRecalled, leases)
 

@@ -340,6 +340,7 @@ std::vector<const Budget*> matching(const State& state, const Spender& spender);
 
 // Whether the amount opens new work or continues work that runs.
 enum class Purpose : std::uint8_t { admission, continuation };
+DESCRIBE_ENUM(Purpose, admission, continuation)
 
 // What this class of work may still take from the budget in the window, in its unit; not below 0,
 // `unbounded` where the class is not stopped.

@@ -38,12 +38,15 @@ LogRecord open_log(GatewayId gateway, std::uint64_t epoch, Instant now);
 void renew(Holder& holder, Duration asked);
 bool may_spend(const Holder& holder, Duration since_boot);
 
-// Records for leases as granted (Decision::leases). A whole that is not larger than what is known
-// is left out: an old answer that comes late is harmless.
+// Records for leases as the lender says they are (Decision::leases, recalls). One whose revision
+// is not newer than what is known is left out: an old answer that comes late is harmless.
 std::vector<LogRecord> take(const Holder& holder, const std::vector<Lease>& leases);
-// The answer to a recall: gives back everything that no open hold has or will ask for next.
-// Nothing when there is nothing to give back. Once durable, send Reduce{lease, granted}.
+// A recall, after taking the lease as it came with it: gives back everything that no open hold has
+// or will ask for next. Empty when there is nothing to give back.
 std::vector<LogRecord> give_back(const Holder& holder, LeaseId lease);
+// The answer to the recall, to be sent once these records are durable, even if there were none.
+// Requires: the lease is held.
+Reduce reduced(const Holder& holder, LeaseId lease);
 
 // Defines terms (once per kind of request; the number is log.next_terms). Errors: invalid
 // (a lease that is not held, prices of two currencies, too many).
@@ -57,19 +60,25 @@ struct Opening {
   Counts slice;  // of each extension; all 0: never extended
 };
 
+// What to borrow: see Borrow.
+struct Ask {
+  Spend need;
+  std::vector<Idle> idle;
+};
+
 // Admits a request. Errors, `reason` says which:
 // - unavailable/lease_expired: no contact with the control plane for too long;
 // - unavailable/lease_window_over: a window has ended: borrow again, define new terms;
-// - unavailable/lease_short: borrow at least shortfall(...), then ask again;
+// - unavailable/lease_short: borrow ask_for(...), then try again;
 // - invalid: the terms are unknown or a count is out of bounds; exhausted: too many open holds.
 Result<LogRecord> open(const Holder& holder, const Opening& opening, Instant now,
                        Duration since_boot);
 
-// Extends by its slice: `delivered` has left (or is about to), `total` is the bound of everything
-// delivered by the end of this slice. `more`: whether another slice may follow. Draws on what
-// admissions leave free. Errors: as open; not_found (resolved already); invalid (less than before).
+// Extends: `delivered` has left (or is about to), `total` bounds everything delivered by the end of
+// this slice, `slice` is the next one (all 0: none follows). Draws also on what admissions must
+// leave free. Errors: unavailable as open; not_found (resolved already); invalid (less).
 Result<LogRecord> extend(const Holder& holder, std::uint64_t hold, const Counts& delivered,
-                         const Counts& total, bool more, Instant now, Duration since_boot);
+                         const Counts& total, const Counts& slice, Duration since_boot);
 
 // Settles by what was used: never refused for money or time. Use beyond the hold is charged and
 // marked as a bound violation: alert, and stop routing to that model. Errors: not_found; invalid.
@@ -77,10 +86,10 @@ Result<LogRecord> settle(const Holder& holder, std::uint64_t hold, const Counts&
                          bool estimated, Instant now);
 Result<LogRecord> void_hold(const Holder& holder, std::uint64_t hold, metering::VoidReason reason);
 
-// What the leases of these terms lack for this opening, to be borrowed; zero where nothing.
-// Errors: invalid, as open.
-Result<Spend> shortfall(const Holder& holder, const Opening& opening);
-Result<Spend> extension_shortfall(const Holder& holder, std::uint64_t hold, const Counts& total);
+// What to borrow so that an opening, or an extension, is let in; also before any lease of the terms
+// is known. Errors: invalid, not_found, as open and extend.
+Result<Ask> ask_for(const Holder& holder, const Terms& terms, const Opening& opening);
+Result<Ask> ask_for(const Holder& holder, std::uint64_t hold, const Counts& total);
 
 // Changes the holder by its own record.
 void apply(Holder& holder, const LogRecord& record);

@@ -32,13 +32,13 @@ constexpr Duration margin = seconds(5);  // kept by the holder
 // How long a gateway waits for recalls before it answers "unavailable, retry".
 constexpr Duration budget_wait = seconds(2);
 constexpr std::size_t max_gateways = 1000;
-constexpr std::size_t max_uses = 100'000;  // leases of one report
-
-enum class Status : std::uint8_t { live, closed, written_off };
-DESCRIBE_ENUM(Status, live, closed, written_off)
+constexpr std::size_t max_uses = 100'000;    // leases of one report
+constexpr std::size_t max_leases = 100'000;  // of one epoch
+// What a lease grows by at most, in largest holds, until it has grown larger by itself.
+constexpr std::int64_t growth_in_holds = 256;
 
 // What one gateway process may spend of one window of one budget. Outstanding = granted -
-// consumed: exactly what stands as `leased` in the budget's counters while it is live.
+// consumed (not below 0): exactly what stands as `leased` in the budget's counters for it.
 struct Lease {
   LeaseId id;
   GatewayId gateway;
@@ -49,38 +49,50 @@ struct Lease {
   Currency currency;
   Wide granted = 0;
   Wide consumed = 0;  // as reported
+  std::uint64_t revision = 0;  // rises with every grant and every reduction
   bool recalled = false;
-  Status status = Status::live;
   friend bool operator==(const Lease&, const Lease&) = default;
 };
-DESCRIBE(Lease, id, gateway, epoch, budget, window, unit, currency, granted, consumed, recalled,
-         status)
+DESCRIBE(Lease, id, gateway, epoch, budget, window, unit, currency, granted, consumed, revision,
+         recalled)
 
-enum class EpochStatus : std::uint8_t { live, lost, closed };
-DESCRIBE_ENUM(EpochStatus, live, lost, closed)
+enum class EpochStatus : std::uint8_t { live, lost, written_off };
+DESCRIBE_ENUM(EpochStatus, live, lost, written_off)
 
-// One life of a gateway process.
+// One life of a gateway process that is not closed yet.
 struct Epoch {
   EpochStatus status = EpochStatus::live;
-  std::uint64_t reported = 0;       // log offset up to which usage is counted
+  std::uint64_t reported = 0;  // log offset up to which usage is counted
   std::vector<LeaseId> leases;
   friend bool operator==(const Epoch&, const Epoch&) = default;
 };
 DESCRIBE(Epoch, status, reported, leases)
 
+// A gateway epoch has one lease of each window of a budget.
+struct LeaseName {
+  BudgetId budget;
+  Instant window;
+  GatewayId gateway;
+  std::uint64_t epoch = 0;
+  friend auto operator<=>(const LeaseName&, const LeaseName&) = default;
+};
+DESCRIBE(LeaseName, budget, window, gateway, epoch)
+
 using EpochKey = std::pair<GatewayId, std::uint64_t>;
 
 struct State {
-  std::map<LeaseId, Lease> leases;  // live ones, and those whose epoch is still open
-  std::map<EpochKey, Epoch> epochs;
-  std::map<GatewayId, std::uint64_t> newest;       // epoch of each gateway
-  std::map<BudgetId, Wide> largest;                // largest single need asked of a budget
+  std::map<LeaseId, Lease> leases;  // of epochs that are not closed
+  std::map<LeaseName, LeaseId> by_name;
+  std::map<EpochKey, Epoch> epochs;           // closed ones are forgotten
+  std::map<GatewayId, std::uint64_t> newest;  // epoch of each gateway
+  std::map<BudgetId, Wide> largest;           // largest single need asked of a budget
 };
-DESCRIBE(State, leases, epochs, newest, largest)
+DESCRIBE(State, leases, by_name, epochs, newest, largest)
 
 // ---- commands
 
 // A gateway process starts: the next epoch of its identity. Earlier epochs stay owed until closed.
+// The newest one again: the process is back after its connection broke.
 struct OpenEpoch {
   static constexpr std::string_view tag = "open_epoch";
   GatewayId gateway;
@@ -88,10 +100,19 @@ struct OpenEpoch {
 };
 DESCRIBE(OpenEpoch, gateway, epoch)
 
-// Asks for `need` more on every budget that matches, or on none. New leases get ids derived from
-// `seed`. Outcome wait: enough may be out with other gateways; their leases are recalled (send
-// them), ask again until budget_wait is over, then answer "unavailable". Errors: exhausted/
-// budget_exhausted; conflict (not the newest epoch, or closed).
+// What a holder has free of a lease for the work it asks for.
+struct Idle {
+  LeaseId lease;
+  Wide amount = 0;
+  friend bool operator==(const Idle&, const Idle&) = default;
+};
+DESCRIBE(Idle, lease, amount)
+
+// Asks that every budget that matches lends what is missing of `need` beyond `idle`, or none does.
+// New leases get ids derived from `seed`. Outcome wait: enough may be out with other gateways, or
+// in this one's own holds; other leases are recalled (send them), ask again until budget_wait is
+// over, then answer "unavailable". Errors: exhausted/budget_exhausted; conflict (not the newest
+// epoch, or closed).
 struct Borrow {
   static constexpr std::string_view tag = "borrow";
   GatewayId gateway;
@@ -99,9 +120,11 @@ struct Borrow {
   LeaseId seed;
   budget::Spender spender;
   budget::WorkloadClass workload_class = budget::WorkloadClass::inference;
+  budget::Purpose purpose = budget::Purpose::admission;
   Spend need;
+  std::vector<Idle> idle;
 };
-DESCRIBE(Borrow, gateway, epoch, seed, spender, workload_class, need)
+DESCRIBE(Borrow, gateway, epoch, seed, spender, workload_class, purpose, need, idle)
 
 // What a lease has consumed in all (cumulative, in its unit, by the holder's rule), and what its
 // newly counted usage was rated at (see metered_charges): the budget counts the rated amount.
@@ -124,13 +147,15 @@ struct Report {
 };
 DESCRIBE(Report, gateway, epoch, offset, uses)
 
-// The holder has made a smaller lease durable: the difference is back.
+// The answer to a recall: the lease as the holder has made it durable. What it gave up is back.
+// Refused (conflict) while a later grant is on its way to the holder: send the recall again.
 struct Reduce {
   static constexpr std::string_view tag = "reduce_lease";
   LeaseId lease;
   Wide granted = 0;
+  std::uint64_t revision = 0;
 };
-DESCRIBE(Reduce, lease, granted)
+DESCRIBE(Reduce, lease, granted, revision)
 
 // Recalls every live lease on the budgets that match (a control-plane hold needs the money).
 struct Recall {
@@ -207,9 +232,10 @@ struct LeaseReduced {
   static constexpr std::string_view tag = "lease_reduced";
   LeaseId lease;
   Wide granted = 0;
+  std::uint64_t revision = 0;
   friend bool operator==(const LeaseReduced&, const LeaseReduced&) = default;
 };
-DESCRIBE(LeaseReduced, lease, granted)
+DESCRIBE(LeaseReduced, lease, granted, revision)
 
 struct LeasesRecalled {
   static constexpr std::uint16_t fact = 0x0805;
@@ -262,7 +288,7 @@ struct Decision {
   std::vector<Event> events;
   std::vector<budget::Event> budget_events;
   Outcome outcome = Outcome::done;
-  std::vector<Lease> leases;  // Borrow, done: the set, one per matching budget, as granted
+  std::vector<Lease> leases;  // Borrow: the holder's leases of the set as they now are
 };
 
 Result<Decision> judge(const State& state, const budget::State& budgets, const Command& command,
@@ -273,8 +299,8 @@ void apply(State& state, const Event& event, const Context& at);
 
 const Lease* find(const State& state, LeaseId id);
 Wide outstanding(const Lease& lease);
-// Leases that this gateway is asked to make smaller; send them until they are reduced.
-std::vector<LeaseId> recalled(const State& state, GatewayId gateway);
+// Leases that this gateway is asked to make smaller, as they are; send them until they are reduced.
+std::vector<Lease> recalled(const State& state, GatewayId gateway);
 // Epochs that are neither closed nor the newest, or are lost: whose logs wait for recovery.
 std::vector<EpochKey> owed(const State& state);
 // Σ outstanding of a budget's window equals its `leased` counter: empty, or what does not agree.

@@ -2,6 +2,7 @@
 #include "governance/metering/usage_log.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bessemer::metering {
 namespace {
@@ -67,7 +68,10 @@ Folded fold_one(Log& log, const LeaseTaken& record) {
   }
   LeaseTaken before = known->second.taken;
   const Wide was = std::exchange(before.granted, record.granted);
-  if (before != record || record.granted <= was) return misfit("a lease that did not grow");
+  const std::uint64_t revision = std::exchange(before.revision, record.revision);
+  if (before != record || record.granted < was || record.revision <= revision) {
+    return misfit("a lease that did not grow");
+  }
   known->second.taken = record;
   return std::nullopt;
 }
@@ -80,6 +84,7 @@ Folded fold_one(Log& log, const LeaseReduced& record) {
     return misfit("a lease is reduced below what it holds");
   }
   lease.taken.granted = record.granted;
+  ++lease.taken.revision;
   return std::nullopt;
 }
 

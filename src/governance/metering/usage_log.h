@@ -75,7 +75,7 @@ struct LogOpened {
 };
 DESCRIBE(LogOpened, gateway, epoch, at)
 
-// A lease, or the same lease grown: `granted` is its new whole.
+// A lease, or the same lease at a later revision of the lender: `granted` is its new whole.
 struct LeaseTaken {
   static constexpr std::string_view tag = "lease_taken";
   LeaseId lease;
@@ -84,11 +84,13 @@ struct LeaseTaken {
   SpendUnit unit = SpendUnit::money;
   Currency currency;
   Wide granted = 0;
+  std::uint64_t revision = 0;
   friend bool operator==(const LeaseTaken&, const LeaseTaken&) = default;
 };
-DESCRIBE(LeaseTaken, lease, budget, window, unit, currency, granted)
+DESCRIBE(LeaseTaken, lease, budget, window, unit, currency, granted, revision)
 
-// A recall, binding once this record is durable: `granted` is the smaller whole.
+// A recall, binding once this record is durable: `granted` is the smaller whole. The lease's
+// revision rises by one, so that no older grant on its way can undo it.
 struct LeaseReduced {
   static constexpr std::string_view tag = "lease_reduced";
   LeaseId lease;

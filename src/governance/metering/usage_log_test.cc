@@ -22,7 +22,8 @@ Terms terms() {
 
 LeaseTaken taken(LeaseId lease, SpendUnit unit, Wide granted) {
   return {.lease = lease, .budget = {5, lease.low}, .window = {{}, start + days(1)}, .unit = unit,
-          .currency = unit == SpendUnit::money ? usd : Currency{}, .granted = granted};
+          .currency = unit == SpendUnit::money ? usd : Currency{}, .granted = granted,
+          .revision = 1};
 }
 
 struct Desk {
