@@ -17,10 +17,11 @@
 namespace bessemer::scheduler {
 
 struct Device {
-  std::uint32_t free_milli = 1'000;  // 0 when unhealthy
+  std::uint32_t free_milli = 1'000;
+  bool usable = true;                // healthy: otherwise nothing new goes there
   friend bool operator==(const Device&, const Device&) = default;
 };
-DESCRIBE(Device, free_milli)
+DESCRIBE(Device, free_milli, usable)
 
 // A node: what it is, and what is free on it. Its devices are of one model.
 struct Node {
@@ -44,7 +45,8 @@ struct Quota {
   std::uint32_t weight = 100;
   std::optional<std::uint64_t> limit_gpu_milli;
   std::optional<std::uint64_t> limit_cpu_millis;
-  // Used by workloads of this very node of the organisation, not of its descendants.
+  // Used by workloads of this very node of the organisation, not of its descendants; everything in
+  // Snapshot::running is counted here.
   std::uint64_t used_gpu_milli = 0;
   std::uint64_t used_cpu_millis = 0;
   std::uint64_t fixed_gpu_milli = 0;     // the part used by work that is not preemptible
@@ -145,6 +147,22 @@ struct Running {
 DESCRIBE(Running, workload, generation, queue, pool, cpu_millis, memory_bytes, tasks, priority,
          started_at, checkpointed_at, notice, stopping_until, claimant)
 
+// The room that a claim will get, part of it still in use by the claim's victims. The caller keeps
+// a plan's reservations beside the facts and hands them to the next one; lost ones are found again.
+struct Reserved {
+  NodeId node;
+  std::vector<Share> devices;
+  friend bool operator==(const Reserved&, const Reserved&) = default;
+};
+DESCRIBE(Reserved, node, devices)
+struct Reservation {
+  WorkloadId workload;
+  std::uint32_t pool = 0;
+  std::vector<Reserved> tasks;
+  friend bool operator==(const Reservation&, const Reservation&) = default;
+};
+DESCRIBE(Reservation, workload, pool, tasks)
+
 struct Snapshot {
   Instant now;
   std::vector<std::string> pools;        // names, in a fixed order
@@ -153,10 +171,12 @@ struct Snapshot {
   std::vector<SpendLimit> spend_limits;
   std::vector<Pending> pending;
   std::vector<Running> running;
+  std::vector<Reservation> reservations; // of the plan before
   Duration max_notice = seconds(60);     // no victim's notice is longer
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
-DESCRIBE(Snapshot, now, pools, nodes, queues, spend_limits, pending, running, max_notice)
+DESCRIBE(Snapshot, now, pools, nodes, queues, spend_limits, pending, running, reservations,
+         max_notice)
 
 // ---- the plan
 
@@ -231,12 +251,13 @@ struct Plan {
   std::vector<Start> starts;             // in the order decided
   std::vector<Notice> notices;
   std::vector<Verdict> waits;            // one per pending workload that does not start; by id
+  std::vector<Reservation> reservations; // in the order decided, which counts
   friend bool operator==(const Plan&, const Plan&) = default;
 };
-DESCRIBE(Plan, starts, notices, waits)
+DESCRIBE(Plan, starts, notices, waits, reservations)
 
 // Requires: indices in range; parents before children (checked). The same snapshot gives the same
-// plan. After applying a plan, planning again proposes nothing.
+// plan. After a plan is carried out, planning again starts nothing and gives no notice.
 Plan plan(const Snapshot& snapshot);
 
 // The snapshot as it is once `plan` is carried out and nothing else has happened.
