@@ -1,0 +1,364 @@
+// What a task cannot reach, what it is given in secret, and how others reach into it.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <array>
+
+#include "compute/executor/local/harness.h"
+
+namespace bessemer::executor::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The source tree, from the place of the running program.
+fs::path source_root() {
+  fs::path at = fs::read_symlink("/proc/self/exe").parent_path();
+  while (!fs::exists(at / "tests/hostile/hostile.py") && at != at.parent_path()) {
+    at = at.parent_path();
+  }
+  return at;
+}
+
+std::string contents(const fs::path& path) {
+  std::ifstream in(path);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+// Listens on the machine's own loopback; answers its port.
+std::pair<Fd, std::uint16_t> host_listener() {
+  Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  ::listen(socket.get(), 8);
+  socklen_t length = sizeof address;
+  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  return {std::move(socket), ntohs(address.sin_port)};
+}
+
+Fd abstract_listener(const std::string& name) {
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::copy(name.begin(), name.end(), address.sun_path + 1);
+  ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address),
+         static_cast<socklen_t>(sizeof(sa_family_t) + 1 + name.size()));
+  ::listen(socket.get(), 8);
+  return socket;
+}
+
+bool has_sandbox(Runner& runner) {
+  for (const auto& one : runner->capabilities().missing) {
+    if (one.find("no file system") != std::string::npos) return false;
+  }
+  return true;
+}
+
+TEST(Sandbox, AHostileJobGetsNowhere) {
+  const Place place, other_tenant;
+  Runner runner(place);
+  if (!has_sandbox(runner)) GTEST_SKIP() << "no namespaces here: there is no sandbox to test";
+  place.write("code/hostile.py", contents(source_root() / "tests/hostile/hostile.py"));
+  other_tenant.write("theirs.txt", "private");
+  const auto [listener, port] = host_listener();
+  const Fd abstract = abstract_listener("bessemer-hostile-test");
+  TaskSpec spec = script("");
+  spec.argv = {"python3", "hostile.py"};
+  spec.code = place.path() + "/code";
+  spec.resources.pids = 60;
+  spec.environment = {{"HOST_PORT", std::to_string(port)},
+                      {"HOST_ABSTRACT", "bessemer-hostile-test"},
+                      {"STATE", place.path()},
+                      {"FOREIGN", other_tenant.path() + "/theirs.txt"},
+                      {"PIDS", "60"},
+                      {"SCRATCH", std::to_string(spec.resources.scratch_bytes)}};
+  const bool limited = runner->capabilities().limits != "none";
+  if (!limited) {
+    spec.environment["PIDS"] = "0";
+    std::printf("no cgroups here: nothing bounds the number of processes\n");
+  }
+  ASSERT_TRUE(runner->start(spec, {}).has_value());
+  const auto exited = runner.wait_for<Exited>(spec.key, 60'000);
+  ASSERT_TRUE(exited.has_value());
+  EXPECT_EQ(exited->exit_code, 0) << exited->message << runner.output(spec.key, Output::error);
+  const std::string said = runner.output(spec.key);
+  std::istringstream lines(said);
+  int held = 0;
+  for (std::string line; std::getline(lines, line);) {
+    held += line.starts_with("held:");
+    const bool excused = !limited && line.find("processes") != std::string::npos;
+    EXPECT_FALSE(line.starts_with("BREACH") && !excused) << line;
+    EXPECT_FALSE(line.starts_with("UNTRIED")) << line;
+  }
+  EXPECT_GT(held, 110) << said;
+  if (::getenv("BESSEMER_SHOW") != nullptr) std::printf("%s", said.c_str());
+  EXPECT_TRUE(said.ends_with("done\n")) << said;
+}
+
+TEST(Sandbox, DeliversSecretsInMemoryAndMasksThem) {
+  const Place place;
+  Runner runner(place);
+  if (!has_sandbox(runner)) GTEST_SKIP() << "no namespaces here: secrets are refused";
+  const std::string planted = "pl4nted-s3cret-value";
+  TaskSpec spec = script(
+      "cat /run/secrets/token; echo; cat /run/secrets/token >&2; stat -c %a /run/secrets/token;"
+      "env; cat /proc/self/cmdline | tr '\\0' ' '");
+  spec.outputs = place.make("outputs");
+  std::vector<TaskSecret> secrets;
+  secrets.push_back({"token", Secret(planted)});
+  ASSERT_TRUE(runner->start(spec, std::move(secrets)).has_value());
+  ASSERT_TRUE(runner.wait_for<Exited>(spec.key).has_value());
+  const std::string said = runner.output(spec.key);
+  EXPECT_TRUE(said.starts_with("[secret]\n400\n")) << said;
+  EXPECT_EQ(runner.output(spec.key, Output::error), "[secret]");
+  // Nowhere in the state directory: not in the spec, the records, the logs, the spool.
+  for (const auto& entry : fs::recursive_directory_iterator(place.path() + "/tasks")) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_EQ(contents(entry.path()).find(planted), std::string::npos) << entry.path();
+  }
+}
+
+TEST(Sandbox, RunsThePythonAndNodeOfTheHost) {
+  const Place place;
+  Runner runner(place);
+  TaskSpec spec = script(
+      "/usr/bin/python3 -c 'import ssl, ctypes, multiprocessing as m; m.Lock(); print(1)'\n"
+      "if [ -x /usr/bin/node ]; then /usr/bin/node -e 'console.log(2)'; else echo 2; fi\n"
+      "id -un; hostname; ls -d $HOME");
+  spec.resources.memory_bytes = 1 << 30;
+  ASSERT_TRUE(runner->start(spec, {}).has_value());
+  ASSERT_TRUE(runner.wait_for<Exited>(spec.key, 30'000).has_value());
+  if (has_sandbox(runner)) {
+    EXPECT_EQ(runner.output(spec.key), "1\n2\ntask\ntask\n/tmp/home\n")
+        << runner.output(spec.key, Output::error);
+  }
+}
+
+// Asks through a socket that leads into the task.
+std::string ask(const Fd& socket) {
+  const std::string_view request = "GET /who HTTP/1.0\r\n\r\n";
+  pollfd ready{socket.get(), POLLIN, 0};
+  std::string out;
+  if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return out;
+  char piece[4096];
+  while (::poll(&ready, 1, 5000) > 0) {
+    const ssize_t got = ::recv(socket.get(), piece, sizeof piece, 0);
+    if (got <= 0) break;
+    out.append(piece, static_cast<std::size_t>(got));
+  }
+  return out;
+}
+
+constexpr const char* small_service = R"(exec python3 - <<'END'
+import http.server, os
+port = int(os.environ['BESSEMER_PORT'])
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'inside ' + self.path.encode())
+    def log_message(self, *a):
+        pass
+http.server.ThreadingHTTPServer(('127.0.0.1', port), Answer).serve_forever()
+END)";
+
+TEST(Sandbox, ServicesAreReachedOnlyThroughTheSupervisor) {
+  const Place place;
+  Runner runner(place);
+  // Two services at the same port: each in a network of its own.
+  TaskSpec first = script(small_service, 1), second = script(small_service, 2);
+  first.service_port = 8000;
+  second.service_port = 8000;
+  if (!has_sandbox(runner)) second.service_port = 8001;
+  for (const auto& spec : {first, second}) {
+    ASSERT_TRUE(runner->start(spec, {}).has_value());
+    const auto health = runner.wait_for<Health>(spec.key, 20'000);
+    ASSERT_TRUE(health.has_value()) << runner.output(spec.key, Output::error);
+    EXPECT_TRUE(health->ready);
+  }
+  // The daemon's way.
+  auto asked = runner->connect(first.key, 8000);
+  ASSERT_TRUE(asked.has_value());
+  pollfd ready{asked->get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ready, 1, 5000), 1);
+  auto socket = LocalExecutor::take_connection(asked->get());
+  ASSERT_TRUE(socket.has_value()) << to_text(socket.error());
+  EXPECT_NE(ask(*socket).find("inside /who"), std::string::npos);
+  // The gateway's way: any packet at the door `service`.
+  const Fd directory(::open(runner->directory_of(second.key).c_str(), O_RDONLY | O_DIRECTORY));
+  auto door = connect_at(directory.get(), "service", SOCK_SEQPACKET);
+  ASSERT_TRUE(door.has_value()) << to_text(door.error());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(send_packet(door->get(), "?").has_value());
+    Packet packet;
+    ASSERT_EQ(take_packet(door->get(), packet), Taken::packet);
+    ASSERT_EQ(packet.fds.size(), 1u) << packet.bytes;
+    EXPECT_NE(ask(packet.fds[0]).find("inside /who"), std::string::npos);
+  }
+  if (has_sandbox(runner)) {
+    const Fd outside(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(8000);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_NE(::connect(outside.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
+        << "a replica can be reached around the meter";
+  }
+  // A port where nobody listens.
+  asked = runner->connect(first.key, 9);
+  ASSERT_TRUE(asked.has_value());
+  ready.fd = asked->get();
+  ASSERT_EQ(::poll(&ready, 1, 5000), 1);
+  EXPECT_FALSE(LocalExecutor::take_connection(asked->get()).has_value());
+  for (const auto& spec : {first, second}) {
+    ASSERT_TRUE(runner->stop(spec.key, "test over", {}).has_value());
+    ASSERT_TRUE(runner.wait_for<Exited>(spec.key).has_value());
+  }
+}
+
+// Waits for the next news of a command.
+CommandNews next(const Fd& connection) {
+  pollfd ready{connection.get(), POLLIN, 0};
+  ::poll(&ready, 1, 10'000);
+  auto news = LocalExecutor::take_command(connection.get());
+  return news ? std::move(*news) : CommandNews{};
+}
+
+TEST(Sandbox, RunsCommandsInsideATask) {
+  const Place place;
+  Runner runner(place);
+  const TaskSpec spec = script("echo here > $TMPDIR/mine; exec sleep 1000");
+  ASSERT_TRUE(runner->start(spec, {}).has_value());
+  ASSERT_TRUE(runner.wait_for<Started>(spec.key).has_value());
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd read_end(ends[0]), null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  Fd write_end(ends[1]);
+  wire::Execute what;
+  what.argv = {"/bin/sh", "-c", "while [ ! -s $TMPDIR/mine ]; do :; done; cat $TMPDIR/mine; "
+                                "grep -E 'Seccomp:|CapEff' /proc/self/status; exit 9"};
+  const int standard[3] = {null.get(), write_end.get(), write_end.get()};
+  auto connection = runner->command(spec.key, what, standard);
+  ASSERT_TRUE(connection.has_value());
+  write_end.reset();
+  auto news = next(*connection);
+  EXPECT_TRUE(news.answered);
+  EXPECT_EQ(news.refused, "");
+  news = next(*connection);
+  ASSERT_TRUE(news.exit_code.has_value());
+  EXPECT_EQ(*news.exit_code, 9);
+  char text[512] = {};
+  ASSERT_GT(::read(read_end.get(), text, sizeof text - 1), 0);
+  EXPECT_TRUE(std::string_view(text).starts_with("here\n")) << text;
+  EXPECT_NE(std::string_view(text).find("Seccomp:\t2"), std::string_view::npos) << text;
+  // A command that cannot be run is refused in words.
+  what.argv = {"/no/such/program"};
+  connection = runner->command(spec.key, what, standard);
+  ASSERT_TRUE(connection.has_value());
+  news = next(*connection);
+  EXPECT_NE(news.refused.find("/no/such/program"), std::string::npos) << news.refused;
+  // With a terminal.
+  what.argv = {"/bin/sh", "-c", "tty; stty size"};
+  what.terminal = true;
+  what.rows = 33;
+  what.columns = 101;
+  connection = runner->command(spec.key, what, {});
+  ASSERT_TRUE(connection.has_value());
+  news = next(*connection);
+  ASSERT_TRUE(news.terminal.get() >= 0) << news.refused;
+  std::string seen;
+  for (char piece[256]; seen.find("33 101") == std::string::npos;) {
+    const ssize_t got = ::read(news.terminal.get(), piece, sizeof piece);
+    if (got <= 0) break;
+    seen.append(piece, static_cast<std::size_t>(got));
+  }
+  EXPECT_NE(seen.find("/dev/pts/"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("33 101"), std::string::npos) << seen;
+  ASSERT_TRUE(runner->stop(spec.key, "test over", {}).has_value());
+  ASSERT_TRUE(runner.wait_for<Exited>(spec.key).has_value());
+}
+
+// The ways taken where less is to be had, walked on purpose.
+TEST(Sandbox, StrictRefusesAndRelaxedSaysWhatIsMissing) {
+  const Place place;
+  Runner runner(place, {"--without=namespaces", "--without=cgroups"});
+  ASSERT_EQ(runner.error(), "");
+  EXPECT_FALSE(runner->capabilities().privileged);
+  EXPECT_EQ(runner->capabilities().limits, "none");
+  EXPECT_GE(runner->capabilities().missing.size(), 3u);
+  TaskSpec spec = script("cat main.txt; cat $BESSEMER_INPUTS/data/x; echo $BESSEMER_TASK; "
+                         "echo '{\"loss\": 2}' >> $BESSEMER_METRICS; sleep 1000 & exit 6");
+  place.write("code/main.txt", "code\n");
+  place.write("data/x", "input\n");
+  spec.code = place.path() + "/code";
+  spec.inputs = {{"data", place.path() + "/data"}};
+  spec.isolation = Isolation::strict;
+  const auto refused = runner->start(spec, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "isolation_missing");
+  EXPECT_NE(refused.error().what.find("no cgroup limits"), std::string::npos);
+  spec.isolation = Isolation::relaxed;
+  ASSERT_TRUE(runner->start(spec, {}).has_value());
+  const auto started = runner.wait_for<Started>(spec.key);
+  ASSERT_TRUE(started.has_value());
+  EXPECT_EQ(started->missing_isolation, runner->capabilities().missing);
+  const auto exited = runner.wait_for<Exited>(spec.key);
+  ASSERT_TRUE(exited.has_value());
+  EXPECT_EQ(exited->reason, ExitReason::exit_code) << exited->message;
+  EXPECT_EQ(exited->exit_code, 6);
+  EXPECT_EQ(runner.output(spec.key), "code\ninput\n" + to_text(spec.key.task) + "\n");
+  EXPECT_TRUE(runner.wait_for<Metrics>(spec.key).has_value());
+  // Secrets have no place of their own here.
+  TaskSpec secret = script("true", 2);
+  secret.isolation = Isolation::relaxed;
+  std::vector<TaskSecret> secrets;
+  secrets.push_back({"token", Secret("abcdefgh")});
+  ASSERT_TRUE(runner->start(secret, std::move(secrets)).has_value());
+  const auto failed = runner.wait_for<Exited>(secret.key);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->reason, ExitReason::failed_to_start);
+}
+
+// Everything again without root: the sandbox is then made in a user namespace.
+TEST(Sandbox, AnOrdinaryUserHasItToo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "this is an ordinary user already";
+  const Place copy;
+  ::chmod(copy.path().c_str(), 0755);
+  const fs::path here = fs::read_symlink("/proc/self/exe");
+  fs::copy(here, copy.path() + "/the_test");
+  fs::copy(supervisor_program(), copy.path() + "/bessemer-supervisor");
+  copy.make("tests/hostile");
+  fs::copy(source_root() / "tests/hostile/hostile.py", copy.path() + "/tests/hostile/");
+  std::string words[] = {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                         copy.path() + "/the_test", "--gtest_brief=1"};
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  ASSERT_EQ(::posix_spawnp(&pid, "setpriv", nullptr, nullptr, argv.data(), environ), 0);
+  int status = -1;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(Sandbox, EgressIsRefusedWhereItCannotBeHad) {
+  const Place place;
+  Runner runner(place);
+  TaskSpec spec = script("true");
+  spec.network = Network::egress;
+  ASSERT_FALSE(runner->capabilities().egress);
+  EXPECT_EQ(runner->start(spec, {}).error().field, "network");
+}
+
+}  // namespace
+}  // namespace bessemer::executor::testing
