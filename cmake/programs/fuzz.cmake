@@ -1,9 +1,11 @@
 # One libFuzzer program per fuzz/*_fuzz.cc, linked with the modules that it includes. Preset `fuzz`.
 if(BESSEMER_FUZZ)
   file(GLOB fuzzers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/*_fuzz.cc)
+  add_custom_target(fuzzers)
   foreach(source IN LISTS fuzzers)
     cmake_path(GET source STEM name)
     add_executable(${name} ${source})
+    add_dependencies(fuzzers ${name})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     file(STRINGS ${source} includes REGEX "^#include \"")
     foreach(line IN LISTS includes)

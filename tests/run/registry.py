@@ -8,7 +8,7 @@ import os
 
 DEPTHS = ("fast", "change", "full", "soak")
 JUNIT, TAP, BY_EXIT = "junit", "tap", "exit"
-FAST_ON, CHANGE_ON, FULL = DEPTHS[:3], DEPTHS[1:3], DEPTHS[2:3]
+FAST_ON, CHANGE_ON, FULL, SOAK = DEPTHS[:3], DEPTHS[1:3], DEPTHS[2:3], DEPTHS[3:]
 CORES = str(os.cpu_count() or 1)
 
 
@@ -30,9 +30,10 @@ def build(preset, depths, target="all"):
     script = (f"cmake --preset {preset} >build/configure.log 2>&1 "
               f"|| {{ cat build/configure.log; exit 1; }}; "
               f"cmake --build build/{preset} --target {target} -j{CORES} -- -k 0")
-    suffix = "" if target == "all" else "_headers"
-    purpose = ("programs, unit tests and link checks compile and link" if target == "all"
-               else "each header compiles alone")
+    suffix, purpose = {
+        "all": ("", "programs, unit tests and link checks compile and link"),
+        "all_verify_interface_header_sets": ("_headers", "each header compiles alone"),
+        "fuzzers": ("", "the hostile readers compile and link")}[target]
     return Suite(f"build_{preset}{suffix}", f"{purpose} ({preset})",
                  ["bash", "-c", f"mkdir -p build; {script}"], depths, limit_seconds=2400)
 
@@ -42,6 +43,12 @@ def units(preset, depths, environment=None):
                  ["bash", "-c", f"ctest --test-dir build/{preset} --output-on-failure -j{CORES} "
                                 f"--timeout 300 --output-junit \"$BESSEMER_TEST_REPORT\""],
                  depths, reports=JUNIT, limit_seconds=1800, environment=environment or {})
+
+
+def fuzz(depths, seconds, limit_seconds):
+    return Suite(f"fuzz_{seconds}s", f"each parser is fed hostile bytes for {seconds} s",
+                 ["/usr/bin/python3", "tests/run/fuzz.py", str(seconds)], depths, reports=TAP,
+                 limit_seconds=limit_seconds, needs=("build_fuzz",))
 
 
 def suites():
@@ -73,4 +80,7 @@ def suites():
         units("asan", FULL),
         build("tsan", FULL),
         units("tsan", FULL),
+        build("fuzz", DEPTHS[2:], "fuzzers"),
+        fuzz(FULL, 20, 1200),
+        fuzz(SOAK, 1200, 14400),
     ]
