@@ -26,11 +26,11 @@ const Declared* find_kind(std::string_view kind) {
   return nullptr;
 }
 
-// What the API is sent: the declaration without `kind` and `in`.
-Document body_of(const Document& declaration) {
+// What the API is sent: the declaration without `in`, and without `kind` where the path says it.
+Document body_of(const Declared& kind, const Document& declaration) {
   Document body = Document::object();
   for (const auto& [name, value] : declaration.members) {
-    if (name != "kind" && name != "in") body.set(name, value);
+    if (name != "in" && (name != "kind" || kind.sends_kind)) body.set(name, value);
   }
   return body;
 }
@@ -101,7 +101,10 @@ Result<std::vector<std::string>> documents_of(Session& session, const std::strin
 
 const std::vector<Declared>& declared_kinds() {
   static const std::vector<Declared> kinds = {
-      {"org", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "PATCH", "/api/v1/orgs/{}"},
+      {"tenant", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "PATCH",
+       "/api/v1/orgs/{}", true},
+      {"group", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "", "", true},
+      {"project", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "", "", true},
       {"service-account", "/api/v1/principals", "org", {"name"}, "POST",
        "/api/v1/service-accounts", "", ""},
       {"role", "/api/v1/bindings", "org", {"principal", "role"}, "POST", "/api/v1/bindings", "",
@@ -130,7 +133,7 @@ Result<Step> plan_step(const Declared& kind, const Document& declaration, const 
   }
   Step step;
   step.name = name_of(kind, declaration);
-  step.body = body_of(declaration);
+  step.body = body_of(kind, declaration);
   if (now == nullptr) {
     step.what = Step::What::create;
     step.method = kind.create_method;

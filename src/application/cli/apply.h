@@ -17,6 +17,7 @@ struct Declared {
   std::vector<std::string_view> identity;
   std::string_view create_method, create;
   std::string_view change_method, change;  // {} stands for the id; empty: it cannot be changed
+  bool sends_kind = false;  // the API tells the kind from the body: nodes of the organisation
 };
 const std::vector<Declared>& declared_kinds();
 

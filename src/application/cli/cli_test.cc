@@ -479,6 +479,17 @@ TEST(Apply, WhatCannotBeChangedIsAConflict) {
   EXPECT_EQ(plan_step(model, wanted, &wanted)->what, Step::What::nothing);
 }
 
+TEST(Apply, NodesOfTheOrganisationSayTheirKind) {
+  for (const char* word : {"tenant", "group", "project"}) {
+    const Declared& kind = *std::find_if(declared_kinds().begin(), declared_kinds().end(),
+                                         [&](const Declared& d) { return d.kind == word; });
+    Document wanted = parse_document(R"({"path":"acme"})").value();
+    wanted.set("kind", Document::of(word));
+    EXPECT_EQ(plan_step(kind, wanted, nullptr)->body.text("kind"), word);
+    EXPECT_EQ(plan_step(kind, wanted, &wanted)->what, Step::What::nothing);
+  }
+}
+
 // ---- trees
 
 TEST(Trees, ReadWithoutWhatIsIgnored) {
