@@ -49,7 +49,7 @@ struct Revision {
   Template runs;
   Instant created_at;
   PrincipalId created_by;
-  std::uint32_t failures = 0;        // of its replicas, in a row; a ready replica clears it
+  std::uint32_t failures = 0;        // of its replicas, in a row: see stable_after
   std::optional<Instant> failed_at;  // the last one
   std::string why;                   // of the last failure
   bool was_ready = false;
@@ -65,7 +65,7 @@ struct Replica {
   std::uint32_t revision = 0;
   ReplicaPhase phase = ReplicaPhase::starting;
   Instant since;                     // of the phase
-  std::uint64_t ordinal = 0;         // the how-manieth of the endpoint: draws its workload's id
+  std::uint64_t ordinal = 0;         // its workload is replica_workload(endpoint, ordinal)
   friend bool operator==(const Replica&, const Replica&) = default;
 };
 DESCRIBE(Replica, workload, revision, phase, since, ordinal)
@@ -82,19 +82,20 @@ struct Endpoint {
   std::vector<Revision> revisions;   // the last kept_revisions; the highest number is wanted
   std::uint32_t routed = 0;          // the revision that callers reach; 0: none yet
   std::map<WorkloadId, Replica> running;  // every replica that is not gone
-  std::uint64_t started = 0;         // replicas ever
+  std::uint64_t next_ordinal = 0;    // of the next replica
   Instant created_at;
   bool deleted = false;              // wanted gone; kept until its last replica is
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 DESCRIBE(Endpoint, id, project, name, aliases, protocol, billing, health, replicas, revisions,
-         routed, running, started, created_at, deleted)
+         routed, running, next_ordinal, created_at, deleted)
 
 constexpr std::uint32_t max_replicas = 1'000;
 constexpr std::size_t max_aliases = 32;
 constexpr std::size_t max_template_bytes = 256 * 1'024;
 constexpr std::size_t kept_revisions = 16;
 constexpr std::uint32_t crash_loop_after = 5;      // failures in a row
+constexpr Duration stable_after = minutes(5);      // of being ready: the next failure is the first
 constexpr Duration first_backoff = seconds(1);     // doubles with each failure
 constexpr Duration max_backoff = minutes(5);
 
@@ -139,10 +140,19 @@ struct Delete { EndpointId endpoint; };
 DESCRIBE(Delete, endpoint)
 
 // The factory's answers to reconcile(), in one batch with what they stand for.
-struct StartReplica { EndpointId endpoint; std::uint32_t revision = 0; WorkloadId workload; };
-DESCRIBE(StartReplica, endpoint, revision, workload)
-struct StopReplica { EndpointId endpoint; WorkloadId workload; };
-DESCRIBE(StopReplica, endpoint, workload)
+struct StartReplica {
+  EndpointId endpoint;
+  std::uint32_t revision = 0;
+  std::uint64_t ordinal = 0;
+};
+DESCRIBE(StartReplica, endpoint, revision, ordinal)
+struct StopReplica {
+  EndpointId endpoint;
+  WorkloadId workload;
+  bool failed = false;               // it did not become, or stay, ready
+  std::string why;
+};
+DESCRIBE(StopReplica, endpoint, workload, failed, why)
 struct SwitchRoute { EndpointId endpoint; std::uint32_t revision = 0; };
 DESCRIBE(SwitchRoute, endpoint, revision)
 
@@ -190,6 +200,7 @@ struct EndpointConfigured {
   HealthCheck health;
   Billing billing = Billing::dedicated;
   std::set<std::string> aliases;
+  friend bool operator==(const EndpointConfigured&, const EndpointConfigured&) = default;
 };
 DESCRIBE(EndpointConfigured, endpoint, replicas, health, billing, aliases)
 
@@ -206,16 +217,19 @@ struct ReplicaStarted {
   EndpointId endpoint;
   std::uint32_t revision = 0;
   WorkloadId workload;
+  std::uint64_t ordinal = 0;
 };
-DESCRIBE(ReplicaStarted, endpoint, revision, workload)
+DESCRIBE(ReplicaStarted, endpoint, revision, workload, ordinal)
 
 struct ReplicaStopping {
   static constexpr std::uint16_t fact = 0x3406;
   static constexpr std::string_view tag = "replica_stopping";
   EndpointId endpoint;
   WorkloadId workload;
+  bool failed = false;
+  std::string why;
 };
-DESCRIBE(ReplicaStopping, endpoint, workload)
+DESCRIBE(ReplicaStopping, endpoint, workload, failed, why)
 
 struct ReplicaReady {
   static constexpr std::uint16_t fact = 0x3407;
@@ -270,32 +284,33 @@ struct Desired {
   std::uint32_t replicas = 0;
   Duration startup;
 };
+// How a revision has fared.
+struct Trouble {
+  std::uint32_t failures = 0;        // in a row
+  std::optional<Instant> failed_at;
+};
 // What there is.
 struct Observed {
   Instant now;
   std::vector<Replica> replicas;
   std::uint32_t routed = 0;
-  std::uint64_t started = 0;         // replicas ever
-  std::uint32_t failures = 0;        // of the wanted revision, in a row
-  std::optional<Instant> failed_at;
+  std::uint64_t next_ordinal = 0;
+  std::map<std::uint32_t, Trouble> trouble;  // by revision
 };
 
-// Start one replica of `revision`; its workload's id is replica_workload(endpoint, ordinal).
-struct Begin { EndpointId endpoint; std::uint32_t revision = 0; std::uint64_t ordinal = 0; };
-DESCRIBE(Begin, endpoint, revision, ordinal)
-struct End { EndpointId endpoint; WorkloadId workload; };
-DESCRIBE(End, endpoint, workload)
-struct Route { EndpointId endpoint; std::uint32_t revision = 0; };
-DESCRIBE(Route, endpoint, revision)
-using Action = std::variant<Begin, End, Route>;
+// Each is carried out by the command of the same fields: StartReplica with the submission of
+// replica_workload(endpoint, ordinal); StopReplica with its cancellation; SwitchRoute.
+using Action = std::variant<StartReplica, StopReplica, SwitchRoute>;
 
 struct Actions {
   std::vector<Action> list;
-  std::optional<Instant> again_at;   // nothing changes before that by itself
+  std::optional<Instant> again_at;   // nothing changes before that by time alone
 };
 
-// Idempotent: once its actions are carried out it asks for nothing more. The route moves only to a
-// revision with a ready replica, and old replicas stop only when the new revision has all of its.
+// Idempotent: once its actions are carried out it asks for nothing more. A new revision gets all
+// its replicas beside the old one's, which are kept up; the route moves when as many of the new
+// are ready as of the old, and then the old ones stop. What is not ready within `startup` is
+// replaced, after a backoff that doubles with each failure.
 Actions reconcile(const Desired& desired, const Observed& observed);
 Desired desired_of(const Endpoint& endpoint);
 Observed observed_of(const Endpoint& endpoint, Instant now);
