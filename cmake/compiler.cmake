@@ -28,9 +28,14 @@ endif()
 
 find_program(BESSEMER_CCACHE ccache)
 if(BESSEMER_CCACHE)
+  # With precompiled headers ccache asks to be told that their macros and times may be trusted.
+  set(BESSEMER_CCACHE ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      ${BESSEMER_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${BESSEMER_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${BESSEMER_CCACHE})
 endif()
+add_compile_options($<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
 find_program(BESSEMER_MOLD mold)
 if(BESSEMER_MOLD)
   add_link_options(-fuse-ld=mold)

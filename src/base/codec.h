@@ -66,8 +66,6 @@ template <class T>
 concept PlainBytes = std::integral<T> || std::floating_point<T> || std::same_as<T, Wide> ||
                      std::same_as<T, Instant> || std::same_as<T, Duration> ||
                      std::same_as<T, Digest> || std::same_as<T, Currency>;
-template <class T> inline constexpr bool is_id = false;
-template <class Tag> inline constexpr bool is_id<Id<Tag>> = true;
 
 template <class T> void put(Writer& to, const T& value);
 template <class T> bool get(Reader& from, T& value);

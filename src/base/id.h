@@ -20,6 +20,9 @@ struct Id {
   constexpr explicit operator bool() const { return high != 0 || low != 0; }
 };
 
+template <class T> inline constexpr bool is_id = false;
+template <class Tag> inline constexpr bool is_id<Id<Tag>> = true;
+
 // The registry: a kind's tag carries the prefix of its text.
 struct OrgTag { static constexpr std::string_view prefix = "org"; };
 struct PrincipalTag { static constexpr std::string_view prefix = "usr"; };

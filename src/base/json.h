@@ -1,8 +1,8 @@
 // JSON of described structs: writer, strict reader, JSON Schema, all from one declaration.
 //
-// Members that are optional, vector, map or set may be left out of the input; every other member
-// is required. Unknown and repeated keys are refused. 64-bit integers are numbers; Wide, Money,
-// ids, times and digests are strings. A variant of described structs, each with a
+// Members that are optional, vector, map, set or an id (none) may be left out of the input; every
+// other member is required. Unknown and repeated keys are refused. 64-bit integers are numbers;
+// Wide, Money, ids, times and digests are strings. A variant of described structs, each with a
 // `static constexpr std::string_view tag`, is {"tag": {...}}.
 #pragma once
 #include <cstdint>
@@ -28,6 +28,8 @@ void number(std::string& out, double value);  // shortest form that reads back; 
 
 template <class T>
 void write(std::string& out, const T& value);
+template <class T>
+std::string write(const T& value);
 
 // ---- reading: a view of one value of a document that is read once, front to back
 
@@ -85,7 +87,8 @@ DESCRIBE(Raw, text)
 
 // True where a document may leave the member out.
 template <class T>
-inline constexpr bool may_be_left_out = is_optional<T> || is_vector<T> || is_map<T> || is_set<T>;
+inline constexpr bool may_be_left_out =
+    is_optional<T> || is_vector<T> || is_map<T> || is_set<T> || is_id<T>;
 
 template <class T>
 Result<void> read(Value& from, T& into);
@@ -166,6 +169,12 @@ Result<void> read_map(Value& from, T& into) {
     typename T::key_type name{};
     if constexpr (std::same_as<typename T::key_type, std::string>) {
       name = std::string(key);
+    } else if constexpr (DescribedEnum<typename T::key_type>) {
+      const auto value_of_key = enum_from_text<typename T::key_type>(key);
+      if (!value_of_key) {
+        return invalid("must be one of: " + enum_choices<typename T::key_type>());
+      }
+      name = *value_of_key;
     } else {
       TRY_ASSIGN(name, from_text(std::type_identity<typename T::key_type>{}, key));
     }
@@ -210,7 +219,7 @@ Result<void> read(Value& from, T& into) {
     return {};
   } else if constexpr (std::is_arithmetic_v<T>) {
     return read_scalar(from, into);
-  } else if constexpr (Textual<T>) {
+  } else if constexpr (Textual<T> || std::same_as<T, Wide>) {
     TRY_ASSIGN(const std::string text, from.string());
     TRY_ASSIGN(into, from_text(std::type_identity<T>{}, text));
     return {};
@@ -250,6 +259,17 @@ void write_list(std::string& out, const T& list) {
   out += ']';
 }
 
+// A map's key as text; a pair's halves are parted by '/'.
+template <class K>
+std::string key_text(const K& key) {
+  if constexpr (std::same_as<K, std::string>) return key;
+  else if constexpr (DescribedEnum<K>) return std::string(enum_text(key));
+  else if constexpr (std::integral<K>) return std::to_string(key);
+  else if constexpr (is_pair<K>) return key_text(key.first) + "/" + key_text(key.second);
+  else if constexpr (Described<K>) return write(key);
+  else return to_text(key);
+}
+
 template <class T>
 void write_object(std::string& out, const T& value) {
   out += '{';
@@ -265,10 +285,7 @@ void write_object(std::string& out, const T& value) {
     write(out, held);
   };
   if constexpr (is_map<T>) {
-    for (const auto& [key, held] : value) {
-      if constexpr (std::same_as<typename T::key_type, std::string>) member(key, held);
-      else member(to_text(key), held);
-    }
+    for (const auto& [key, held] : value) member(key_text(key), held);
   } else {
     for_each_member(value, member);
   }
@@ -283,7 +300,14 @@ void write(std::string& out, const T& value) {
   else if constexpr (std::integral<T>) out += std::to_string(value);
   else if constexpr (DescribedEnum<T>) quote(out, enum_text(value));
   else if constexpr (std::convertible_to<const T&, std::string_view>) quote(out, value);
-  else if constexpr (Textual<T>) quote(out, to_text(value));
+  else if constexpr (Textual<T> || std::same_as<T, Wide>) quote(out, to_text(value));
+  else if constexpr (is_pair<T>) {
+    out += '[';
+    write(out, value.first);
+    out += ',';
+    write(out, value.second);
+    out += ']';
+  }
   else if constexpr (is_optional<T>) { if (value) write(out, *value); else out += "null"; }
   else if constexpr (is_vector<T> || is_set<T>) write_list(out, value);
   else if constexpr (is_variant<T>) {

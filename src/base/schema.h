@@ -84,7 +84,7 @@ void schema(std::string& out) {
       quote(out, enumerator.name);
     });
     out += "]}";
-  } else if constexpr (Textual<T>) {
+  } else if constexpr (Textual<T> || std::same_as<T, Wide>) {
     out += R"({"type":"string","format":")" + std::string(text_format<T>()) + "\"}";
   } else if constexpr (is_optional<T>) {
     schema<typename T::value_type>(out);
@@ -96,6 +96,12 @@ void schema(std::string& out) {
     out += R"({"type":"object","additionalProperties":)";
     schema<typename T::mapped_type>(out);
     out += '}';
+  } else if constexpr (is_pair<T>) {
+    out += R"({"type":"array","prefixItems":[)";
+    schema<typename T::first_type>(out);
+    out += ',';
+    schema<typename T::second_type>(out);
+    out += "]}";
   } else if constexpr (is_variant<T>) {
     schema_variant(out, std::type_identity<T>{});
   } else {

@@ -48,9 +48,10 @@ struct Product {
   std::string name;
   Digest artifact;
   std::uint64_t bytes = 0;
+  std::uint64_t files = 0;
   friend bool operator==(const Product&, const Product&) = default;
 };
-DESCRIBE(Product, name, artifact, bytes)
+DESCRIBE(Product, name, artifact, bytes, files)
 
 enum class TaskPhase : std::uint8_t { starting, running, ended };
 DESCRIBE_ENUM(TaskPhase, starting, running, ended)
