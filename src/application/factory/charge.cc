@@ -1,0 +1,217 @@
+// What running costs, and who pays whom.
+#include "application/factory/charge.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/check.h"
+
+namespace bessemer::factory {
+namespace {
+
+constexpr std::string_view metering_stream = "metering";
+constexpr std::uint64_t mebibyte = 1 << 20;
+
+
+// The endpoint that a posting is about: of a request, or of a replica's time.
+const deployment::Endpoint* endpoint_of(const State& state, const metering::Subject& subject) {
+  if (subject.endpoint) return deployment::find(state.deployment, subject.endpoint);
+  return nullptr;
+}
+
+struct Route {
+  AccountId from, to;
+  friend auto operator<=>(const Route&, const Route&) = default;
+};
+
+// Who pays whom for one posting: see money.md, "Who pays".
+Route route_of(const State& state, const metering::LineKey& line, Currency currency) {
+  using ledger::AccountKind;
+  const deployment::Endpoint* const endpoint = endpoint_of(state, line.subject);
+  const bool shared = endpoint != nullptr && endpoint->billing != deployment::Billing::dedicated;
+  const OrgId platform;  // none: the platform's own accounts
+  if (shared && pricing::is_time(line.meter)) {
+    const OrgId owner = tenant::tenant_of(state.tenant, endpoint->project);
+    return {account_id(owner, AccountKind::endpoint_cost, currency, endpoint->id),
+            account_id(platform, AccountKind::revenue, currency)};
+  }
+  OrgId earns = platform;
+  if (shared && endpoint->billing == deployment::Billing::published) {
+    earns = tenant::tenant_of(state.tenant, endpoint->project);
+  }
+  const ledger::Account* const wallet =
+      ledger::find(state.ledger, line.tenant, AccountKind::wallet, currency);
+  return {wallet != nullptr ? wallet->id
+                            : account_id(line.tenant, AccountKind::receivable, currency),
+          account_id(earns, AccountKind::revenue, currency)};
+}
+
+}  // namespace
+
+std::string sku_of(const site::Accelerator& accelerator) {
+  std::string sku;
+  for (const char c : accelerator.model) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (upper) sku += static_cast<char>(c - 'A' + 'a');
+    else if (plain) sku += c;
+    else if (!sku.empty() && sku.back() != '-') sku += '-';
+  }
+  while (sku.ends_with('-')) sku.pop_back();
+  if (accelerator.simulated && !sku.starts_with(pricing::simulated_prefix)) {
+    sku.insert(0, pricing::simulated_prefix);
+  }
+  return sku.substr(0, 63);
+}
+
+std::vector<metering::Level> levels_of(const State& state, const workload::Spec& spec,
+                                       const workload::Placement& placement) {
+  const site::Node* const node = site::find(state.site, placement.node);
+  check(node != nullptr, "a placement names a node that is not there");
+  std::map<std::string, Wide> gpus;
+  for (const workload::Share& share : placement.accelerators) {
+    check(share.index < node->inventory.accelerators.size(), "a share of no accelerator");
+    gpus[sku_of(node->inventory.accelerators[share.index])] += share.milli;
+  }
+  std::vector<metering::Level> levels;
+  for (const auto& [sku, milli] : gpus) {
+    levels.push_back({pricing::Meter::gpu_time, sku, milli});
+  }
+  const workload::Shape shape = workload::shape_of(spec);
+  levels.push_back({pricing::Meter::cpu_time, std::string(plain_sku), Wide{shape.cpu_millis}});
+  levels.push_back({pricing::Meter::memory_time, std::string(plain_sku),
+                    Wide{(shape.memory_bytes + mebibyte - 1) / mebibyte}});
+  return levels;
+}
+
+metering::Payer payer_of(const State& state, const workload::Workload& workload) {
+  metering::Payer payer;
+  payer.project = workload.spec.project;
+  payer.tenant = tenant::tenant_of(state.tenant, workload.spec.project);
+  return payer;
+}
+
+metering::Subject subject_of_workload(const State& state, const workload::Workload& workload) {
+  metering::Subject subject;
+  subject.workload = workload.id;
+  if (!workload.spec.endpoint) return subject;
+  subject.endpoint = *workload.spec.endpoint;
+  const deployment::Endpoint* const endpoint =
+      deployment::find(state.deployment, subject.endpoint);
+  if (endpoint == nullptr) return subject;
+  const auto replica = endpoint->running.find(workload.id);
+  if (replica == endpoint->running.end()) return subject;
+  const auto* revision = deployment::find_revision(*endpoint, replica->second.revision);
+  if (revision != nullptr && revision->runs.model_id) subject.model = *revision->runs.model_id;
+  return subject;
+}
+
+budget::Spender spender_of(const State& state, const workload::Workload& workload) {
+  budget::Spender spender;
+  spender.path = tenant::ancestors(state.tenant, workload.spec.project);
+  std::reverse(spender.path.begin(), spender.path.end());
+  if (!spender.path.empty()) spender.path.erase(spender.path.begin());  // not the platform
+  const metering::Subject subject = subject_of_workload(state, workload);
+  spender.endpoint = subject.endpoint;
+  spender.model = subject.model;
+  if (workload.spec.pipeline_run) {
+    const pipeline::Run* const run = pipeline::find(state.pipeline, *workload.spec.pipeline_run);
+    if (run != nullptr) spender.pipeline = run->pipeline;
+  }
+  return spender;
+}
+
+budget::WorkloadClass class_of(const workload::Workload& workload) {
+  if (workload.spec.kind == workload::Kind::service) return budget::WorkloadClass::service;
+  if (workload.spec.preemptible.value_or(false)) return budget::WorkloadClass::preemptible;
+  return budget::WorkloadClass::job;
+}
+
+Result<void> check_priced(const State& state, OrgId tenant,
+                          const std::vector<metering::Level>& levels, Instant now) {
+  const pricing::Version* const version =
+      metering::version_for(state.metering, state.pricing, tenant, now);
+  if (version == nullptr) return {};
+  for (const metering::Level& level : levels) {
+    if (pricing::find_price(*version, level.meter, level.sku) != nullptr) continue;
+    return invalid("price book '" + version->book + "' has no price for " +
+                   std::string(enum_text(level.meter)) + " of '" + level.sku + "'")
+        .fix("publish a version that prices it")
+        .because("unpriced");
+  }
+  return {};
+}
+
+Result<Spend> spend_for(const State& state, OrgId tenant,
+                        const std::vector<metering::Level>& levels, Duration span, Instant now) {
+  check(span.ns >= 0, "a negative span");
+  Spend spend;
+  const pricing::Version* const version =
+      metering::version_for(state.metering, state.pricing, tenant, now);
+  for (const metering::Level& level : levels) {
+    const Wide quantity = level.level * span.ns;
+    if (level.meter == pricing::Meter::gpu_time) spend.gpu_time += quantity;
+    const pricing::Price* const price =
+        version == nullptr ? nullptr : pricing::find_price(*version, level.meter, level.sku);
+    if (price == nullptr) continue;
+    TRY_ASSIGN(const Money money, pricing::hold_amount(pricing::budget_rate(*price), quantity));
+    spend.money[money.currency] += money.nano;
+  }
+  return spend;
+}
+
+AccountId account_id(OrgId owner, ledger::AccountKind kind, Currency currency,
+                     EndpointId endpoint) {
+  std::uint64_t salt = static_cast<std::uint64_t>(kind);
+  for (const char c : currency.letters) salt = salt << 8 | static_cast<unsigned char>(c);
+  salt ^= endpoint.low;
+  const OrgId from = owner ? owner : tenant::root;
+  AccountId id = derive_id<AccountTag>(from, salt);
+  id.high ^= endpoint.high;
+  return id;
+}
+
+ledger::OpenAccount open_account(OrgId owner, ledger::AccountKind kind, Currency currency,
+                                 EndpointId endpoint) {
+  ledger::OpenAccount command;
+  command.account.id = account_id(owner, kind, currency, endpoint);
+  command.account.owner = owner;
+  command.account.kind = kind;
+  command.account.currency = currency;
+  command.account.endpoint = endpoint;
+  return command;
+}
+
+Result<std::vector<ledger::Event>> transfers_for(const State& state,
+                                                 const std::vector<metering::Posting>& postings,
+                                                 const Context& context) {
+  std::map<Route, Money> sums;
+  for (const metering::Posting& posting : postings) {
+    if (posting.amount.nano == 0) continue;
+    const Route route = route_of(state, posting.line, posting.amount.currency);
+    const auto [at, fresh] = sums.try_emplace(route, posting.amount);
+    if (!fresh) at->second = at->second + posting.amount;
+  }
+  ledger::MoveFrom move;
+  move.source.stream = metering_stream;
+  const auto mark = state.ledger.streams.find(move.source.stream);
+  move.source.sequence = mark == state.ledger.streams.end() ? 1 : mark->second + 1;
+  for (const auto& [route, sum] : sums) {
+    if (sum.nano == 0) continue;
+    ledger::Transfer transfer;
+    transfer.id = derive_id<TransferTag>(route.from, move.source.sequence * 1'000'003 +
+                                                         move.transfers.size());
+    const bool back = sum.nano < 0;  // what was charged too far comes back
+    transfer.from = back ? route.to : route.from;
+    transfer.to = back ? route.from : route.to;
+    transfer.amount = back ? -sum : sum;
+    transfer.kind = ledger::TransferKind::charge;
+    transfer.memo = "metered usage";
+    transfer.cannot_be_refused = true;
+    move.transfers.push_back(std::move(transfer));
+  }
+  if (move.transfers.empty()) return std::vector<ledger::Event>{};
+  return ledger::judge(state.ledger, ledger::Command(std::move(move)), context);
+}
+
+}  // namespace bessemer::factory

@@ -1,0 +1,93 @@
+// Everything that can be asked of a factory: each module's commands, and those that take several
+// modules to carry out in one atomic batch.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "application/factory/fact.h"
+#include "orchestration/pipeline/advance.h"
+
+namespace bessemer::factory {
+
+// How long a start or renewal pays ahead, and what is held beyond it so that the kill at its end
+// is paid for too.
+constexpr Duration paid_quantum = minutes(10);
+constexpr Duration paid_margin = seconds(2);
+constexpr Duration noted_life = hours(24);     // of an Idempotency-Key
+constexpr std::string_view default_book = "standard";
+
+// A proposal of the scheduler, taken: allocations, money for the first quantum, a new attempt.
+// One placement per task, in order; their allocation ids are drawn by the shell.
+struct Launch {
+  WorkloadId workload;
+  std::vector<workload::Placement> placements;
+  HoldId hold;
+};
+// Observed: the task's process runs, since Context::occurred_at. Charges begin here.
+struct TaskStarted {
+  WorkloadId workload;
+  TaskId task;
+  std::uint32_t generation = 0;
+};
+// Observed: the task has ended, at Context::occurred_at. Charges end here.
+struct TaskExited {
+  workload::ReportExited report;
+  std::optional<run::Finish> run;  // the experiment run's summary, when the workload has one
+};
+// Observed: the task is known to have run until Context::occurred_at (a durable heartbeat).
+struct Accrue {
+  WorkloadId workload;
+  TaskId task;
+  std::uint32_t generation = 0;
+};
+// Pays the attempt on: the hold is extended to a quantum from now. Refused when a budget is used
+// up; the supervisors then give notice by themselves.
+struct Renew {
+  WorkloadId workload;
+  std::uint32_t generation = 0;
+};
+// One replica of an endpoint, as deployment::reconcile asks for it.
+struct BeginReplica {
+  EndpointId endpoint;
+  std::uint32_t revision = 0;
+  std::uint64_t ordinal = 0;
+};
+struct EndReplica {
+  EndpointId endpoint;
+  WorkloadId workload;
+};
+// A step of a pipeline becomes a job with an experiment run of its own.
+struct BeginJobStep {
+  pipeline::SubmitJob job;
+  WorkloadId workload;
+  RunId run;
+};
+// A deploy step creates or rolls its endpoint; `endpoint` is drawn for a new one.
+struct BeginDeployStep {
+  pipeline::DeployModel deploy;
+  EndpointId endpoint;
+};
+// A range of a gateway's usage log, folded: rated, charged, and counted against its leases.
+struct ReportUsage {
+  GatewayId gateway;
+  std::uint64_t epoch = 0;
+  std::uint64_t offset = 0;                     // of the last record in the range
+  const metering::Log* log = nullptr;           // as of `offset`; borrowed during the call
+  const metering::UsageSums* sums = nullptr;    // of the range
+};
+
+using OwnCommand = std::variant<Launch, TaskStarted, TaskExited, Accrue, Renew, BeginReplica,
+                                EndReplica, BeginJobStep, BeginDeployStep, ReportUsage>;
+
+using Command =
+    std::variant<tenant::Command, access::Command, quota::Command, secret::Command,
+                 pricing::Command, ledger::Command, budget::Command, metering::Command,
+                 lease::Command, billing::Command, audit::Command, queue::Command,
+                 workload::Command, pipeline::Command, deployment::Command, artifact::Command,
+                 dataset::Command, run::Command, registry::Command, site::Command, OwnCommand>;
+
+}  // namespace bessemer::factory

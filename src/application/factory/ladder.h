@@ -1,0 +1,44 @@
+// Small words for walking the ladder: gathering the events of several modules in one batch.
+#pragma once
+#include <utility>
+#include <vector>
+
+#include "application/factory/factory.h"
+
+namespace bessemer::factory {
+
+// Adds a module's events to the batch.
+template <class ModuleEvent>
+void add(Batch& batch, std::vector<ModuleEvent> events) {
+  for (auto& event : events) batch.events.emplace_back(std::move(event));
+}
+
+// TRY for a module's judge: adds its events or returns its refusal.
+#define ADD(batch, judged)                                                \
+  do {                                                                    \
+    auto judged_ = (judged);                                              \
+    if (!judged_.has_value()) return std::move(judged_).error();          \
+    ::bessemer::factory::add((batch), *std::move(judged_));               \
+  } while (false)
+
+// ---- the parts of judge, by noun; each in the .cc file of its name
+
+Result<Batch> judge_tenant(const State&, const tenant::Command&, const Context&);   // tenants.cc
+Result<Batch> judge_pricing(const State&, const pricing::Command&, const Context&); // tenants.cc
+Result<Batch> judge_workload(const State&, const workload::Command&, const Context&);  // work.cc
+Result<Batch> judge_launch(const State&, const Launch&, const Context&);
+Result<Batch> judge_started(const State&, const TaskStarted&, const Context&);
+Result<Batch> judge_exited(const State&, const TaskExited&, const Context&);
+Result<Batch> judge_accrue(const State&, const Accrue&, const Context&);            // renewal.cc
+Result<Batch> judge_renew(const State&, const Renew&, const Context&);
+Result<Batch> judge_begin_replica(const State&, const BeginReplica&, const Context&);  // serving.cc
+Result<Batch> judge_end_replica(const State&, const EndReplica&, const Context&);
+Result<Batch> judge_deployment(const State&, const deployment::Command&, const Context&);
+Result<Batch> judge_usage(const State&, const ReportUsage&, const Context&);
+Result<Batch> judge_job_step(const State&, const BeginJobStep&, const Context&);    // steps.cc
+Result<Batch> judge_deploy_step(const State&, const BeginDeployStep&, const Context&);
+Result<Batch> judge_artifact(const State&, const artifact::Command&, const Context&);  // storage.cc
+Result<Batch> judge_dataset(const State&, const dataset::Command&, const Context&);
+Result<Batch> judge_registry(const State&, const registry::Command&, const Context&);
+
+}  // namespace bessemer::factory

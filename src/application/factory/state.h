@@ -1,0 +1,81 @@
+// The whole state of a factory: the modules' states side by side. A fold of the journal.
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+
+#include "base/describe.h"
+#include "base/digest.h"
+#include "base/result.h"
+#include "compute/site/site.h"
+#include "data/artifact/artifact.h"
+#include "data/dataset/dataset.h"
+#include "data/registry/registry.h"
+#include "data/run/run.h"
+#include "governance/access/access.h"
+#include "governance/audit/audit.h"
+#include "governance/billing/billing.h"
+#include "governance/budget/budget.h"
+#include "governance/ledger/ledger.h"
+#include "governance/lease/lease.h"
+#include "governance/metering/metering.h"
+#include "governance/pricing/pricing.h"
+#include "governance/quota/quota.h"
+#include "governance/secret/secret.h"
+#include "governance/tenant/tenant.h"
+#include "orchestration/deployment/deployment.h"
+#include "orchestration/pipeline/pipeline.h"
+#include "orchestration/queue/queue.h"
+#include "orchestration/workload/workload.h"
+
+namespace bessemer::factory {
+
+// What a request with an Idempotency-Key led to; remembered for a day.
+struct Noted {
+  Digest body;           // of the request
+  std::string location;  // where what it made can be read
+  Instant at;
+  friend bool operator==(const Noted&, const Noted&) = default;
+};
+DESCRIBE(Noted, body, location, at)
+
+struct State {
+  // governance
+  tenant::State tenant;
+  access::State access;
+  quota::State quota;
+  secret::State secret;
+  pricing::State pricing;
+  ledger::State ledger;
+  budget::State budget;
+  metering::State metering;
+  lease::State lease;
+  billing::State billing;
+  audit::State audit;
+  // orchestration
+  queue::State queue;
+  workload::State workload;
+  pipeline::State pipeline;
+  deployment::State deployment;
+  // data
+  artifact::State artifact;
+  dataset::State dataset;
+  run::State run;
+  registry::State registry;
+  // compute
+  site::State site;
+  // the factory's own
+  std::map<std::pair<PrincipalId, std::string>, Noted> noted;
+  std::map<Instant, std::pair<PrincipalId, std::string>> noted_at;  // oldest first, to forget
+};
+DESCRIBE(State, tenant, access, quota, secret, pricing, ledger, budget, metering, lease, billing,
+         audit, queue, workload, pipeline, deployment, artifact, dataset, run, registry, site,
+         noted, noted_at)
+
+// The binary form of a snapshot, and a digest of its description: a snapshot with another one was
+// written by another version and is not read.
+std::string encode_state(const State& state);
+Result<State> decode_state(std::string_view bytes);
+const Digest& state_schema();
+
+}  // namespace bessemer::factory

@@ -1,0 +1,140 @@
+// Steps of pipelines that become something: a job with its experiment run, an endpoint.
+#include "application/factory/ladder.h"
+#include "application/factory/serving.h"
+#include "base/json.h"
+
+namespace bessemer::factory {
+namespace {
+
+Result<workload::Spec> spec_of(const BeginJobStep& begin) {
+  const pipeline::SubmitJob& job = begin.job;
+  auto spec = json::read<workload::Spec>(job.workload.text);
+  if (!spec) return std::move(spec).error().within("job");
+  spec->project = job.project;
+  spec->kind = workload::Kind::job;
+  spec->run = begin.run;
+  spec->pipeline_run = job.run;
+  spec->step = job.step;
+  return spec;
+}
+
+run::Start run_of(const BeginJobStep& begin) {
+  const pipeline::SubmitJob& job = begin.job;
+  run::Start start;
+  start.id = begin.run;
+  start.project = job.project;
+  start.experiment = job.experiment;
+  start.name = job.step;
+  start.parameters = job.parameters;
+  for (const auto& [metric, goal] : job.goals) {
+    start.goals[metric] = goal == "minimise" ? run::Goal::minimise : run::Goal::maximise;
+  }
+  start.code = job.code;
+  start.environment = job.environment;
+  start.command = job.command;
+  for (const pipeline::JobInput& input : job.inputs) {
+    run::Input one;
+    one.name = input.name;
+    one.digest = input.output.digest;
+    one.dataset = input.output.dataset;
+    one.dataset_version = input.output.dataset_version;
+    one.model = input.output.model;
+    one.model_version = input.output.model_version;
+    one.run = input.run;
+    start.inputs.push_back(std::move(one));
+  }
+  start.workload = begin.workload;
+  start.pipeline_run = job.run;
+  start.step = job.step;
+  return start;
+}
+
+// What the deploy step of a pipeline asks for, in the words of deployment.
+Result<deployment::Create> create_of(const pipeline::Deploy& deploy) {
+  EndpointSpec spec;
+  spec.aliases.insert(deploy.aliases.begin(), deploy.aliases.end());
+  spec.replicas = deploy.replicas;
+  spec.workload = deploy.workload;
+  if (deploy.protocol) {
+    spec.protocol = enum_from_text<deployment::Protocol>(*deploy.protocol);
+    if (!spec.protocol) {
+      return invalid("must be one of: " + enum_choices<deployment::Protocol>()).at("protocol");
+    }
+  }
+  if (deploy.billing) {
+    spec.billing = enum_from_text<deployment::Billing>(*deploy.billing);
+    if (!spec.billing) {
+      return invalid("must be one of: " + enum_choices<deployment::Billing>()).at("billing");
+    }
+  }
+  if (deploy.health) {
+    auto health = json::read<deployment::HealthCheck>(deploy.health->text);
+    if (!health) return std::move(health).error().within("health");
+    spec.health = *std::move(health);
+  }
+  return factory::create_of(spec);
+}
+
+// A replica runs the pipeline's code unless its workload names another.
+Result<json::Raw> with_code(const State& state, PipelineRunId run_id, const json::Raw& workload) {
+  auto spec = json::read<workload::Spec>(workload.text);
+  if (!spec) return std::move(spec).error().within("deploy.workload");
+  const pipeline::Run* const run = pipeline::find(state.pipeline, run_id);
+  if (!spec->code && run != nullptr && run->definition.code) {
+    TRY_ASSIGN(spec->code, from_text(std::type_identity<Digest>{}, *run->definition.code));
+  }
+  return json::Raw{json::write(*spec)};
+}
+
+}  // namespace
+
+Result<Batch> judge_job_step(const State& state, const BeginJobStep& begin,
+                             const Context& context) {
+  TRY_ASSIGN(workload::Spec spec, spec_of(begin));
+  TRY_ASSIGN(Batch batch,
+             judge_workload(state,
+                            workload::Command(workload::Submit{begin.workload, std::move(spec)}),
+                            context));
+  ADD(batch, run::judge(state.run, run::Command(run_of(begin)), context));
+  pipeline::BeginStep step;
+  step.run = begin.job.run;
+  step.step = begin.job.step;
+  step.attempt = begin.job.attempt;
+  step.key = begin.job.key;
+  step.workload = begin.workload;
+  step.experiment_run = begin.run;
+  ADD(batch, pipeline::judge(state.pipeline, pipeline::Command(step), context));
+  return batch;
+}
+
+Result<Batch> judge_deploy_step(const State& state, const BeginDeployStep& begin,
+                                const Context& context) {
+  const pipeline::DeployModel& deploy = begin.deploy;
+  TRY_ASSIGN(deployment::Create create, create_of(deploy.deploy));
+  const registry::Model* const model = registry::find(state.registry, deploy.model);
+  if (model == nullptr) return not_found("the model is gone");
+  create.runs.model = model->name + "@" + std::to_string(deploy.version);
+  TRY_ASSIGN(create.runs.workload, with_code(state, deploy.run, create.runs.workload));
+  Batch batch;
+  const deployment::Endpoint* const there =
+      deployment::find_by_name(state.deployment, deploy.project, deploy.deploy.endpoint);
+  if (there != nullptr) {
+    TRY_ASSIGN(batch, judge_deployment(state,
+                                       deployment::Command(deployment::Roll{there->id,
+                                                                            create.runs}),
+                                       context));
+  } else {
+    create.endpoint = begin.endpoint;
+    create.project = deploy.project;
+    create.name = deploy.deploy.endpoint;
+    TRY_ASSIGN(batch, judge_deployment(state, deployment::Command(create), context));
+  }
+  pipeline::BeginStep step;
+  step.run = deploy.run;
+  step.step = deploy.step;
+  step.attempt = deploy.attempt;
+  ADD(batch, pipeline::judge(state.pipeline, pipeline::Command(step), context));
+  return batch;
+}
+
+}  // namespace bessemer::factory
