@@ -1,0 +1,216 @@
+// Dispatch of the API: from a request to a reply that waits until it is durable.
+#include "application/api/api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "application/http/write.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "governance/access/key.h"
+
+namespace bessemer::api {
+namespace {
+
+constexpr std::size_t max_idempotency_key = 255;
+
+// Matches a pattern against decoded parts; fills the named ones.
+bool matches(std::string_view pattern, const std::vector<std::string>& parts,
+             std::map<std::string, std::string, std::less<>>& named) {
+  const auto pieces = split(pattern.substr(1), '/');
+  if (pieces.size() != parts.size()) return false;
+  named.clear();
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].starts_with('{')) {
+      named.emplace(pieces[i].substr(1, pieces[i].size() - 2), parts[i]);
+    } else if (pieces[i] != parts[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The route of a method and path; `allowed` gathers the methods the path does take.
+const Route* find_route(http::Method method, const std::vector<std::string>& parts,
+                        std::map<std::string, std::string, std::less<>>& named,
+                        std::string& allowed) {
+  for (const Route& route : routes()) {
+    if (!matches(route.pattern, parts, named)) continue;
+    if (route.method == method) return &route;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += http::to_text(route.method);
+  }
+  return nullptr;
+}
+
+Result<void> check_query(const Route& route, const http::Query& query) {
+  for (const auto& [name, value] : query.all()) {
+    bool known = false;
+    for (const Parameter& parameter : route.query) known = known || parameter.name == name;
+    if (!known) return invalid("is not a known query parameter").at(name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Api::Api(Services services) : services_(services), counts_(routes().size()) {}
+Api::~Api() = default;
+
+server::BodyPlan Api::on_head(const http::RequestHead&, const server::Upload&) {
+  server::BodyPlan plan;
+  plan.max_bytes = limits::request_body;
+  return plan;
+}
+
+Result<access::Caller> Api::authenticate(const server::Request& request) {
+  const auto fail = [&](Error error) -> Error {
+    if (const auto former = attempts_.count(services_.clock.now(), error.reason, "unknown")) {
+      record(*former);
+    }
+    return error;
+  };
+  const auto field = request.head.fields.find("authorization");
+  if (!field || field->size() < 8 || !http::equal_ignoring_case(field->substr(0, 7), "bearer ")) {
+    return fail(unauthenticated("no API key was given")
+                    .fix("send it as 'Authorization: Bearer bsm_...'")
+                    .because("key_missing"));
+  }
+  const auto hash = access::hash_key(field->substr(7));
+  if (!hash) return fail(hash.error());
+  auto caller = access::authenticate(services_.engine.state().access, *hash,
+                                     services_.clock.now());
+  if (!caller) return fail(std::move(caller).error());
+  return caller;
+}
+
+// A repeated Idempotency-Key is answered with the thing that the first call made.
+Result<std::optional<Reply>> Api::repeated(Call& call) {
+  if (call.idempotency_key_.empty()) return std::optional<Reply>{};
+  const auto* before = factory::find_note(services_.engine.state(), call.caller_.principal,
+                                          call.idempotency_key_, call.now_);
+  if (before == nullptr) return std::optional<Reply>{};
+  if (before->body != call.body_digest_) {
+    return conflict("this Idempotency-Key was used with another request")
+        .at("Idempotency-Key")
+        .fix("use a fresh key for another request");
+  }
+  Reply reply;
+  if (before->location.empty()) return reply;
+  TRY_ASSIGN(const auto parts, http::decode_path(before->location));
+  std::string allowed;
+  std::map<std::string, std::string, std::less<>> named;
+  const Route* route = find_route(http::Method::get, parts, named, allowed);
+  check(route != nullptr, "a made thing has no route to read it");
+  Call again(services_, *route, call.caller_, call.now_);
+  again.parts_ = std::move(named);
+  TRY_ASSIGN(reply, route->handle(again));
+  http::append_field(reply.fields, "idempotent-replayed", "true");
+  return reply;
+}
+
+Result<Reply> Api::run(Call& call) {
+  TRY_ASSIGN(auto former, repeated(call));
+  if (former) return *std::move(former);
+  TRY_ASSIGN(Reply reply, call.route_.handle(call));
+  check(call.permitted_ || call.route_.entry == Entry::anyone, "a handler did not ask permission");
+  reply.status = call.route_.success;
+  if (!call.location_.empty()) http::append_field(reply.fields, "location", call.location_);
+  return reply;
+}
+
+// Authenticated refusals of access and money are facts.
+void Api::remember_refusal(const Call& call, const Error& error) {
+  const bool access = error.code == Code::forbidden || error.code == Code::not_found;
+  const bool money = error.code == Code::exhausted && !error.reason.empty();
+  if (!money && !(access && !call.permitted_)) return;
+  audit::RecordRefusal refusal;
+  refusal.resource = enum_text(call.route_.resource);
+  refusal.action = enum_text(call.route_.action);
+  refusal.target = call.route_.operation;
+  refusal.from = "local";
+  refusal.reason = error.reason.empty() ? std::string(to_text(error.code)) : error.reason;
+  (void)services_.engine.submit(audit::Command(refusal), call.context()).has_value();
+}
+
+Result<Reply> Api::serve(const server::Request& request, const Route*& route,
+                         engine::Sequence& written) {
+  TRY_ASSIGN(const auto parts, http::decode_path(request.head.path));
+  std::string allowed;
+  std::map<std::string, std::string, std::less<>> named;
+  const Route* const found = find_route(request.head.method, parts, named, allowed);
+  access::Caller caller;
+  if (found == nullptr || found->entry != Entry::anyone) {
+    TRY_ASSIGN(caller, authenticate(request));
+  }
+  if (found == nullptr && allowed.empty()) {
+    return not_found("no such path").fix("see /api/v1/openapi.json");
+  }
+  if (found == nullptr) return invalid("this path takes " + allowed).because("method");
+  route = found;
+  TRY_ASSIGN(const http::Query query, http::Query::decode(request.head.query));
+  TRY(check_query(*route, query));
+  Call call(services_, *route, caller, services_.clock.now());
+  call.parts_ = std::move(named);
+  for (const auto& [name, value] : query.all()) call.query_.emplace(name, value);
+  call.body_ = request.body;
+  if (const auto key = request.head.fields.find("idempotency-key");
+      key && route->method != http::Method::get) {
+    if (key->empty() || key->size() > max_idempotency_key) {
+      return invalid("must have 1 to 255 characters").at("Idempotency-Key");
+    }
+    call.idempotency_key_ = *key;
+    call.body_digest_ = sha256(std::string(route->operation) + "\n" +
+                               std::string(request.head.target) + "\n" +
+                               std::string(request.body));
+  }
+  auto reply = run(call);
+  written = call.written();
+  if (!reply) remember_refusal(call, reply.error());
+  return reply;
+}
+
+void Api::on_request(server::Request& request, server::Responder responder) {
+  const Route* route = nullptr;
+  engine::Sequence written = 0;
+  auto reply = serve(request, route, written);
+  if (route != nullptr) {
+    Count& count = counts_[static_cast<std::size_t>(route - routes().data())];
+    ++(reply ? count.answered : count.refused);
+  }
+  server::Answer answer;
+  if (reply) {
+    answer.status = reply->status;
+    answer.body = std::move(reply->body);
+    answer.fields = std::move(reply->fields);
+    if (written != 0) http::append_field(answer.fields, "bessemer-seq", written);
+  } else {
+    const bool method = reply.error().reason == "method";
+    auto refusal = http::refuse(reply.error(), http::Envelope::problem, {}, method ? 405 : 0);
+    answer.status = refusal.status;
+    answer.content_type = refusal.content_type;
+    answer.body = std::move(refusal.body);
+    answer.fields = std::move(refusal.fields);
+  }
+  services_.engine.when_durable(services_.engine.applied(),
+                                [responder, answer = std::move(answer)]() mutable {
+                                  responder.answer(std::move(answer));
+                                });
+}
+
+// The factory's own note. On a full disk it is lost: nothing else may be stopped by it.
+void Api::record(const audit::RecordAttempts& attempts) {
+  Context context;
+  context.now = context.occurred_at = services_.clock.now();
+  context.origin = Origin::observed;
+  (void)services_.engine.submit(audit::Command(attempts), context).has_value();
+}
+
+void Api::tick() {
+  if (const auto minute = attempts_.due(services_.clock.now())) record(*minute);
+}
+
+}  // namespace bessemer::api

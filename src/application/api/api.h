@@ -1,0 +1,53 @@
+// The API as the server's handler: authenticate, route, permit, handle, wait for the disk, answer.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "application/api/route.h"
+#include "application/api/services.h"
+#include "application/server/server.h"
+#include "governance/audit/audit.h"
+
+namespace bessemer::api {
+
+// Every route of the API, in order of pattern: the sum of the tables in routes_*.cc.
+const Table& routes();
+
+// Knows nobody without a key, over the unix socket too: there the admin key is at hand.
+class Api final : public server::Handler {
+ public:
+  explicit Api(Services services);
+  ~Api() override;
+
+  server::BodyPlan on_head(const http::RequestHead& head, const server::Upload& upload) override;
+  void on_request(server::Request& request, server::Responder responder) override;
+
+  // Counts of one route and status class, for /metrics.
+  struct Count {
+    std::uint64_t answered = 0, refused = 0;
+  };
+  const std::vector<Count>& counts() const { return counts_; }
+  // Once a second: records gathered unauthenticated attempts.
+  void tick();
+
+ private:
+  Result<Reply> serve(const server::Request& request, const Route*& route,
+                      engine::Sequence& written);
+  Result<access::Caller> authenticate(const server::Request& request);
+  Result<Reply> run(Call& call);
+  Result<std::optional<Reply>> repeated(Call& call);
+  void remember_refusal(const Call& call, const Error& error);
+  void record(const audit::RecordAttempts& attempts);
+
+  Services services_;
+  audit::AttemptCounter attempts_;
+  std::vector<Count> counts_;  // by route index
+};
+
+// The OpenAPI 3.1 document of the routes.
+std::string openapi_document();
+
+}  // namespace bessemer::api

@@ -1,0 +1,93 @@
+// One authenticated request.
+#include "application/api/call.h"
+
+#include "application/api/page.h"
+#include "application/api/route.h"
+#include "base/check.h"
+
+namespace bessemer::api {
+
+const factory::State& Call::state() const { return services_.engine.state(); }
+
+Context Call::context() const {
+  Context context;
+  context.now = now_;
+  context.occurred_at = now_;
+  context.actor = caller_.principal;
+  context.key = caller_.key;
+  context.origin = Origin::external;
+  return context;
+}
+
+const std::string& Call::part(std::string_view name) const {
+  const auto found = parts_.find(name);
+  check(found != parts_.end(), "the route's pattern has no such part");
+  return found->second;
+}
+
+std::optional<std::string_view> Call::query(std::string_view name) const {
+  bool declared = false;
+  for (const Parameter& parameter : route_.query) declared = declared || parameter.name == name;
+  check(declared, "the route declares no such query parameter");
+  const auto found = query_.find(name);
+  if (found == query_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<OrgId> Call::org(std::string_view path) const {
+  auto found = tenant::resolve(state().tenant, path);
+  if (!found) return found;
+  // A node that the caller may not know of is told as one that does not exist.
+  const auto path_to = tenant::ancestors(state().tenant, *found);
+  const auto decision = access::decide(state().access, caller_, path_to, access::Resource::org,
+                                       access::Action::read, now_);
+  if (decision.verdict == access::Verdict::not_found) {
+    return not_found("no organisation node '" + std::string(path) + "'");
+  }
+  return found;
+}
+
+Result<void> Call::permit(OrgId node) {
+  TRY(permit(node, route_.resource, route_.action));
+  permitted_ = true;
+  return {};
+}
+
+Result<void> Call::permit(OrgId node, access::Resource resource, access::Action action) {
+  const auto path = tenant::ancestors(state().tenant, node);
+  if (path.empty()) return not_found("no such thing");
+  return access::authorize(state().access, caller_, path, resource, action, now_);
+}
+
+bool Call::may(OrgId node, access::Resource resource, access::Action action) const {
+  const auto path = tenant::ancestors(state().tenant, node);
+  return !path.empty() && access::decide(state().access, caller_, path, resource, action, now_)
+                                  .verdict == access::Verdict::allowed;
+}
+
+Result<engine::Written> Call::submit(const factory::Command& command) {
+  check(permitted_, "a handler wrote without asking permission");
+  factory::IdempotencyNote note;
+  if (!idempotency_key_.empty()) {
+    note.principal = caller_.principal;
+    note.key = idempotency_key_;
+    note.body = body_digest_;
+    note.location = location_;
+    idempotency_key_.clear();  // noted once, with the first thing that is written
+  }
+  TRY_ASSIGN(auto written, services_.engine.submit(command, context(), note));
+  written_ = std::max(written_, written.last);
+  return written;
+}
+
+Result<std::size_t> page_limit(const Call& call) {
+  const auto text = call.query("limit");
+  if (!text) return std::size_t{100};
+  const auto limit = parse_unsigned(*text);
+  if (!limit || *limit == 0 || *limit > limits::page) {
+    return invalid("must be a whole number from 1 to 500").at("limit");
+  }
+  return static_cast<std::size_t>(*limit);
+}
+
+}  // namespace bessemer::api

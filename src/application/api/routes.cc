@@ -1,0 +1,21 @@
+// The whole table of routes.
+#include <iterator>
+
+#include "application/api/api.h"
+#include "application/api/tables.h"
+
+namespace bessemer::api {
+
+const Table& routes() {
+  static const Table all = [] {
+    Table table;
+    for (Table part : {system_routes(), org_routes()}) {
+      table.insert(table.end(), std::make_move_iterator(part.begin()),
+                   std::make_move_iterator(part.end()));
+    }
+    return table;
+  }();
+  return all;
+}
+
+}  // namespace bessemer::api
