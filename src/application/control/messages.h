@@ -28,9 +28,9 @@ struct Hello {
   std::uint32_t protocol = protocol_version;
   std::string gateway;        // its name: the same identity for the same name
   std::uint64_t process = 0;  // pid
-  std::vector<std::uint64_t> epochs;  // logs that lie in its directory
+  std::uint64_t epoch = 0;    // its own, when the same process comes again; else 0
 };
-DESCRIBE(Hello, protocol, gateway, process, epochs)
+DESCRIBE(Hello, protocol, gateway, process, epoch)
 
 // Asks for leases on every budget that matches: lease::Borrow.
 struct LeaseRequest {
@@ -109,10 +109,12 @@ struct OwedLog {
 };
 DESCRIBE(OwedLog, epoch, acknowledged)
 
+// To a new process: a new epoch (lease::OpenEpoch), whose log it begins. To one that comes again:
+// its own, or another if that is lost; then the process ends and its successor recovers the log.
 struct Welcome {
   GatewayId gateway;
-  std::uint64_t epoch = 0;  // opened by lease::OpenEpoch; its log is new
-  std::vector<OwedLog> owed;
+  std::uint64_t epoch = 0;
+  std::vector<OwedLog> owed;  // with its own, if it comes again
 };
 DESCRIBE(Welcome, gateway, epoch, owed)
 

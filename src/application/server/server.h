@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,7 @@ struct BodyPlan {
   std::unique_ptr<BodySink> sink;                // set: the body goes here and max_bytes is ignored
   int refused = 0;                               // set with `refusal`: answered without the body
   Error refusal;
+  std::optional<http::Envelope> envelope;        // of the refusal, when not the server's own
 };
 
 // A complete request. The views in `head` and `body` are valid until the answer is complete.

@@ -189,7 +189,9 @@ TEST(Server, refuses_smuggled_requests_and_serves_nothing_behind_them) {
 
 TEST(Server, refuses_large_bodies_before_they_come) {
   Served served(echo, {}, [](const http::RequestHead&, const Upload&) {
-    return BodyPlan{.max_bytes = 10, .sink = nullptr, .refused = 0, .refusal = {}};
+    BodyPlan plan;
+    plan.max_bytes = 10;
+    return plan;
   });
   auto client = served.client();
   const auto exact = client.call({.method = "POST", .body = std::string(10, 'a')});

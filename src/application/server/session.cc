@@ -78,7 +78,7 @@ bool Session::read_head() {
 bool Session::accept_body(BodyPlan plan) {
   const auto& head = request_.head;
   if (plan.refused != 0) {
-    refuse(plan.refusal, plan.refused);
+    refuse(plan.refusal, plan.refused, plan.envelope);
     return true;
   }
   request_.sink = std::move(plan.sink);
@@ -230,8 +230,8 @@ void Session::answer(Answer answer) {
   finish();
 }
 
-void Session::refuse(const Error& error, int status) {
-  auto refusal = http::refuse(error, server_.envelope_, {}, status);
+void Session::refuse(const Error& error, int status, std::optional<http::Envelope> envelope) {
+  auto refusal = http::refuse(error, envelope.value_or(server_.envelope_), {}, status);
   ++server_.counts_.refused;
   answer({.status = refusal.status,
           .content_type = refusal.content_type,

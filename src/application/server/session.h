@@ -18,7 +18,8 @@ class Session final : public real::ConnectionUser {
 
   // Answers of the current request, from its Exchange.
   void answer(Answer answer);
-  void refuse(const Error& error, int status);
+  void refuse(const Error& error, int status,
+              std::optional<http::Envelope> envelope = std::nullopt);
   void begin_answer(int status, std::string_view content_type, std::string_view fields,
                     std::int64_t length);
   void write_answer(std::string_view bytes);

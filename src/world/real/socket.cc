@@ -174,6 +174,15 @@ Result<Descriptor> connect_to(const Address& address, Blocking blocking, Duratio
   return socket;
 }
 
+Result<Descriptor> connect_packets(const std::string& path) {
+  const Address address{.path = path};
+  TRY_ASSIGN(Raw raw, raw_unix(address));
+  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return error_of(errno, "making a socket for", path);
+  if (::connect(socket.get(), raw.get(), raw.size) != 0) return cannot_connect(errno, address);
+  return socket;
+}
+
 Result<std::pair<Descriptor, Descriptor>> socket_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {

@@ -48,6 +48,9 @@ Result<std::uint16_t> port_of(const Descriptor& socket);
 Result<Descriptor> connect_to(const Address& address, Blocking blocking,
                               Duration timeout = seconds(10));
 
+// A connected SOCK_SEQPACKET unix socket that does not block. Errors: unavailable.
+Result<Descriptor> connect_packets(const std::string& path);
+
 // Both ends of a connected stream inside this process. Neither blocks.
 Result<std::pair<Descriptor, Descriptor>> socket_pair();
 
