@@ -95,8 +95,9 @@ struct SnapshotWanted {
 };
 DESCRIBE(SnapshotWanted, held)
 
+// lease::Reduce: the answer to a recall, sent once it is durable in the log.
 using FromGateway =
-    std::variant<Hello, LeaseRequest, LeaseGivenBack, UsageShipped, EpochEnded, Ping, Alert,
+    std::variant<Hello, LeaseRequest, lease::Reduce, UsageShipped, EpochEnded, Ping, Alert,
                  RequestRefused, SnapshotWanted>;
 
 // ---- daemon -> gateway
