@@ -78,9 +78,12 @@ struct Site {
   std::string cpu, memory, pids, device, unified;
   std::string boot_id;
   std::vector<std::string> missing;
+  // What of the host every task sees, read-only; and links at the root, as {name, target}.
+  std::vector<std::string> host_trees;
+  std::vector<std::pair<std::string, std::string>> root_links;
 };
 DESCRIBE(Site, privileged, namespaces, own_proc, devices, limits, cpu, memory, pids, device,
-         unified, boot_id, missing)
+         unified, boot_id, missing, host_trees, root_links)
 
 // ---- daemon -> launcher; with the task's directory, the supervisor's end of its control socket
 // and the secrets as a memory file

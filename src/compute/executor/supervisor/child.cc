@@ -40,9 +40,9 @@ Result<void> set_capabilities(std::uint32_t low) {
 
 Result<void> give_up_privileges(const ChildPlan& plan) {
   for (int capability = 0; capability < 64; ++capability) {
-    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL && errno != EPERM) {
-      return os_error("giving up capabilities for ever");
-    }
+    if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 || errno == EPERM) continue;
+    if (errno == EINVAL) break;  // beyond the last one this kernel knows
+    return os_error("giving up capabilities for ever");
   }
   if (plan.change_uid) {
     if (::setgroups(0, nullptr) != 0 || ::setresgid(plan.uid, plan.uid, plan.uid) != 0 ||

@@ -1,7 +1,6 @@
 // The root of a task: host programs read-only, its own things, and nothing else.
 #include "compute/executor/supervisor/sandbox.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -29,11 +28,6 @@ struct Node {
 };
 constexpr Node plain_nodes[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
                                 {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
-
-// Of /etc only what programs need to start and to speak: nothing about people or this machine.
-constexpr const char* plain_etc[] = {"alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
-                                     "ssl/certs",    "ssl/openssl.cnf", "mime.types", "fonts",
-                                     "protocols",    "services"};
 
 struct Placed {
   std::string target;
@@ -90,41 +84,9 @@ class Builder {
     return {};
   }
 
-  // Programs and libraries. Where /bin and the like are links (every merged-/usr system), links.
   Result<void> take_host() {
-    TRY(take("/usr", "usr", Access::read_only));
-    for (const char* name : {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
-      const std::string path = std::string("/") + name;
-      char target[256] = {};
-      if (::readlink(path.c_str(), target, sizeof target - 1) > 0) {
-        links_.push_back({name, target});
-      } else if (exists(path)) {
-        TRY(take(path, name, Access::read_only));
-      }
-    }
-    for (const char* name : plain_etc) {
-      const std::string path = std::string("/etc/") + name;
-      if (exists(path)) TRY(take(path, std::string("etc/") + name, Access::read_only));
-    }
-    TRY(take_python_settings());
-    for (const char* name : {"sys/devices/system/cpu", "sys/devices/system/node"}) {
-      const std::string path = std::string("/") + name;
-      if (exists(path)) TRY(take(path, name, Access::read_only));
-    }
-    return {};
-  }
-
-  // Debian keeps a part of its Python in /etc/python3*.
-  Result<void> take_python_settings() {
-    DIR* const etc = ::opendir("/etc");
-    std::vector<std::string> names;
-    while (const dirent* entry = etc == nullptr ? nullptr : ::readdir(etc)) {
-      const std::string name = entry->d_name;
-      if (name.starts_with("python3")) names.push_back(name);
-    }
-    if (etc != nullptr) ::closedir(etc);
-    for (const auto& name : names) {
-      TRY(take("/etc/" + name, "etc/" + name, Access::read_only));
+    for (const auto& path : ground_.site->host_trees) {
+      TRY(take(path, path.substr(1), Access::read_only));
     }
     return {};
   }
@@ -164,12 +126,17 @@ class Builder {
                              "bessemer/inputs"}) {
       TRY(make_below(root_.get(), name));
     }
-    for (const auto& [name, target] : links_) {
+    for (const auto& [name, target] : ground_.site->root_links) {
       if (::symlinkat(target.c_str(), root_.get(), name.c_str()) != 0) {
         return os_error("linking /" + name);
       }
     }
     (void)::symlinkat("/tmp", root_.get(), "var/tmp");
+    // The libraries of a GPU look at its place on the bus; without sysfs they guess.
+    if (!gpu_nodes(spec_.resources).empty()) {
+      (void)mount_new(root_.get(), "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                      "");
+    }
     return {};
   }
 
@@ -310,7 +277,6 @@ class Builder {
   const Ground& ground_;
   const TaskSpec& spec_;
   std::vector<Placed> placed_;
-  std::vector<std::pair<std::string, std::string>> links_;
   Fd root_, metrics_;
 };
 

@@ -127,6 +127,7 @@ wire::Site find_site(const Without& without) {
   } else {
     find_cgroups(site);
   }
+  find_host_view(site);
   return site;
 }
 

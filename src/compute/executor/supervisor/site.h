@@ -16,6 +16,9 @@ struct Without {
 
 wire::Site find_site(const Without& without);
 
+// Fills host_trees and root_links: programs, libraries, and the harmless part of /etc.
+void find_host_view(wire::Site& site);
+
 // The site as a variable of a supervisor's environment, and back.
 std::string site_variable(const wire::Site& site);
 Result<wire::Site> site_from_environment();

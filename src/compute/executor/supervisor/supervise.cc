@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +64,7 @@ int supervise() {
   Fd secrets_file(is_open(secrets_fd) ? secrets_fd : -1), ids(is_open(ids_fd) ? ids_fd : -1);
   redirect_standard(directory.get());
   ::signal(SIGPIPE, SIG_IGN);
+  ::prctl(PR_SET_NAME, "bessemer-task");
   const auto lock = take_lock(directory.get());
   if (!lock) return 3;
   auto site = site_from_environment();
