@@ -7,6 +7,7 @@ error although each case passed, or that runs out of time, is one failed case mo
 """
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -38,11 +39,20 @@ class Ended:
     lines: list
 
 
+def stop(process, received):
+    """Whoever ends the runner ends what it runs."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    sys.exit(128 + received)
+
+
 def run(suite, environment):
     """Runs the suite's command in a process group of its own, showing its output as it comes."""
     process = subprocess.Popen(suite.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda received, _: stop(process, received))
     deadline = time.monotonic() + suite.limit_seconds
     lines, pending, timed_out = [], b"", False
     with selectors.DefaultSelector() as selector:
@@ -66,10 +76,8 @@ def run(suite, environment):
             process.wait(max(1.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         timed_out = True
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # nothing a suite started outlives it
-    except ProcessLookupError:
-        pass
     return Ended(process.wait(), timed_out, lines)
 
 
