@@ -56,7 +56,7 @@ class Factory:
         self.state = self.home / "factory"
         self.state.mkdir(mode=0o700)
         config = {"listen": f"127.0.0.1:{self.api_port}",
-                  "gateway": {"listen": f"127.0.0.1:{self.gateway_port}"},
+                  "gateway_listen": f"127.0.0.1:{self.gateway_port}",
                   "simulated_accelerators": [{"model": "H100", "count": 2}], **(settings or {})}
         (self.state / "config.yaml").write_text(json.dumps(config, indent=2) + "\n")
 
