@@ -161,7 +161,7 @@ class Factory:
     def wait_for_run(self, name, seconds=180):
         def ended():
             run = self.pipeline_run(name)
-            return run if run["status"] not in ("running", "pending") else None
+            return run if run["status"] not in ("running", "cancelling") else None
         return wait_for(f"pipeline run {name} to end", ended, seconds)
 
     def key(self, name, *options):

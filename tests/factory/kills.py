@@ -90,7 +90,7 @@ def torment(factory, client, count, moments, report):
             factory.kill()
             killed += 1
             factory.start()
-            if factory.pipeline_run(run)["status"] not in ("running", "pending"):
+            if factory.pipeline_run(run)["status"] not in ("running", "cancelling"):
                 break
         ended = factory.wait_for_run(run)
         report.claim(f"after {killed} kills pipeline {seed - 100} is complete",

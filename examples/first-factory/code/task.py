@@ -1,6 +1,7 @@
 """What a task sees of the factory: paths, parameters, metrics, progress (docs/task.md)."""
 
 import json
+import math
 import os
 import pathlib
 import socket
@@ -20,8 +21,8 @@ def _path(variable):
 
 
 def cpus():
-    """Whole processors that this task may use, at least one."""
-    return max(1, int(float(os.environ.get("BESSEMER_CPUS") or 1)))
+    """Processors that this task may use, a part of one counted whole."""
+    return max(1, math.ceil(float(os.environ.get("BESSEMER_CPUS") or 1)))
 
 
 def use_threads(count):
