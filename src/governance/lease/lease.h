@@ -154,6 +154,7 @@ struct Reduce {
   LeaseId lease;
   Wide granted = 0;
   std::uint64_t revision = 0;
+  friend bool operator==(const Reduce&, const Reduce&) = default;
 };
 DESCRIBE(Reduce, lease, granted, revision)
 

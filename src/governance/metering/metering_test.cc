@@ -230,9 +230,9 @@ TEST(Metering, ChangesBooksAheadAndInOneCurrency) {
   Desk desk = opened();
   const pricing::Publish discount{.id = {9, 50}, .name = "discount", .currency = usd,
                                   .prices = {{Meter::gpu_time, "*", {0, usd}, {}}}};
-  for (const auto& event : *pricing::judge(desk.prices, discount, desk.at())) {
-    pricing::apply(desk.prices, event, desk.at());
-  }
+  const auto published = pricing::judge(desk.prices, discount, desk.at());
+  ASSERT_TRUE(published);
+  for (const auto& event : *published) pricing::apply(desk.prices, event, desk.at());
   EXPECT_NE(desk.said(OpenAccount{tenant, "discount", "UTC", start}).find("60s"),
             std::string::npos);
   EXPECT_EQ(desk.said(OpenAccount{tenant, "discount", "UTC", start + hours(1)}), "done");

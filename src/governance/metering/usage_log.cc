@@ -121,6 +121,7 @@ Folded fold_one(Log& log, const HoldExtended& record) {
   if (record.money < open->second.money || record.tokens < open->second.tokens) {
     return misfit("a hold is extended to less");
   }
+  TRY(cost_of(log.terms.at(open->second.terms), record.delivered));
   hold(log, open->second, -1);
   open->second.money = record.money;
   open->second.tokens = record.tokens;
