@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300  # only a machine that does far more than these tests takes as long
 
 
 class Task:
