@@ -1,0 +1,75 @@
+// The gateway process: the loop, its control plane, its money, its routes.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "application/gateway/call.h"
+#include "application/gateway/control_link.h"
+#include "application/gateway/service.h"
+#include "application/gateway/shipping.h"
+#include "application/server/server.h"
+
+namespace bessemer::gateway {
+
+struct Options {
+  std::string name = "local";   // the identity: leases and logs belong to it
+  std::string home;             // the state directory: usage/<gateway>/<epoch>/ lies below it
+  real::Address control;        // the daemon's control socket
+  std::vector<real::Address> listen;
+  bool insecure = false;        // listen beyond loopback without TLS
+  server::ServerOptions server;
+  UpstreamTimeouts timeouts;
+};
+
+// Everything of one gateway on one loop. `disk` is the state directory.
+class Gateway final : ControlUser {
+ public:
+  // `ended` is called once, when there is nothing more to do: empty, or why it cannot go on.
+  Gateway(real::Loop& loop, const world::Clock& clock, world::Disk& disk, world::Entropy& entropy,
+          const Options& options, std::function<void(std::string)> ended);
+  ~Gateway() override;
+
+  // Returns the addresses with their real ports. Errors: invalid (beyond loopback without TLS),
+  // conflict (in use).
+  Result<std::vector<real::Address>> start();
+  // Takes no new requests, ends the running ones, closes and ships the log, then `ended`.
+  void drain(Duration patience);
+  const CallCounts& counts() const { return around_.counts; }
+  const Till& till() const { return till_; }
+  // It has a configuration and may take requests.
+  bool ready() const { return catalogue_.version() > 0 && till_.is_open(); }
+
+ private:
+  control::Hello hello() override;
+  void on_message(control::FromDaemon message) override;
+  void on_renewed(Duration asked) override { till_.renewed(asked); }
+  void on_disconnected() override;
+  void welcomed(const control::Welcome& welcome);
+  Result<void> begin(const control::Welcome& welcome);
+  void finish(std::string why);
+  void leave_when_done();
+
+  real::Loop& loop_;
+  const world::Clock& clock_;
+  world::Disk& disk_;
+  world::Entropy& entropy_;
+  Options options_;
+  std::function<void(std::string)> ended_;
+  ControlLink link_;
+  Catalogue catalogue_;
+  Till till_;
+  Shipping shipping_;
+  Surroundings around_;
+  Service service_;
+  std::unique_ptr<server::HttpServer> server_;
+  GatewayId gateway_;
+  std::uint64_t epoch_ = 0;
+  bool draining_ = false, log_closed_ = false;
+};
+
+// The program: serves until SIGTERM, SIGINT or the daemon says so. Returns the exit status.
+int run_gateway(const Options& options);
+
+}  // namespace bessemer::gateway
