@@ -81,9 +81,10 @@ struct Site {
   // What of the host every task sees, read-only; and links at the root, as {name, target}.
   std::vector<std::string> host_trees;
   std::vector<std::pair<std::string, std::string>> root_links;
+  bool id_maps = true;  // mounts may map owners, where their file system can
 };
 DESCRIBE(Site, privileged, namespaces, own_proc, devices, limits, cpu, memory, pids, device,
-         unified, boot_id, missing, host_trees, root_links)
+         unified, boot_id, missing, host_trees, root_links, id_maps)
 
 // ---- daemon -> launcher; with the task's directory, the supervisor's end of its control socket
 // and the secrets as a memory file

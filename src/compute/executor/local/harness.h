@@ -60,13 +60,14 @@ class Place {
 // An executor with its own tasks directory, and the reports it has given so far.
 class Runner {
  public:
-  explicit Runner(const Place& place, std::vector<std::string> options = {}) {
+  explicit Runner(const Place& place, std::vector<std::string> options = {},
+                  Launcher launcher = {}) {
     LocalOptions chosen;
     chosen.tasks_directory = place.path() + "/tasks";
     chosen.supervisor = supervisor_program();
     chosen.launcher_options = std::move(options);
     chosen.clock = &clock_;
-    auto opened = LocalExecutor::open(std::move(chosen));
+    auto opened = LocalExecutor::open(std::move(chosen), std::move(launcher));
     if (opened) executor_ = std::move(*opened);
     else error_ = to_text(opened.error());
   }

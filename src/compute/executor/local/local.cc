@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,7 +57,7 @@ std::optional<wire::Reply> take_reply(int connection, Packet& packet, bool& clos
 
 }  // namespace
 
-Result<Fd> start_launcher(const LocalOptions& options) {
+Result<Launcher> start_launcher(const LocalOptions& options) {
   TRY_ASSIGN(auto pair, packet_pair());
   const timeval patience{launcher_wait_s, 0};
   ::setsockopt(pair.first.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -77,19 +78,27 @@ Result<Fd> start_launcher(const LocalOptions& options) {
     errno = failed;
     return unavailable(os_error("starting " + options.supervisor).what);
   }
-  return std::move(pair.first);
+  return Launcher{std::move(pair.first), pid};
 }
 
-LocalExecutor::LocalExecutor(LocalOptions options, Fd launcher)
-    : options_(std::move(options)), own_launcher_(!launcher), launcher_(std::move(launcher)),
+LocalExecutor::LocalExecutor(LocalOptions options, Launcher launcher)
+    : options_(std::move(options)), own_launcher_(!launcher.socket), launcher_(std::move(launcher)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)), pending_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   check(options_.clock != nullptr && epoll_ && pending_);
   watch(pending_.get(), pending_tag);
 }
 
-LocalExecutor::~LocalExecutor() = default;
+LocalExecutor::~LocalExecutor() { drop_launcher(); }
 
-Result<std::unique_ptr<LocalExecutor>> LocalExecutor::open(LocalOptions options, Fd launcher) {
+// It ends at once when its socket closes; its tasks do not.
+void LocalExecutor::drop_launcher() {
+  launcher_.socket.reset();
+  if (launcher_.pid > 0) ::waitpid(launcher_.pid, nullptr, 0);
+  launcher_.pid = -1;
+}
+
+Result<std::unique_ptr<LocalExecutor>> LocalExecutor::open(LocalOptions options,
+                                                              Launcher launcher) {
   if (!options.tasks_directory.starts_with('/')) {
     return invalid("must be an absolute path").at("tasks_directory");
   }
@@ -102,7 +111,7 @@ Result<std::unique_ptr<LocalExecutor>> LocalExecutor::open(LocalOptions options,
 }
 
 Result<void> LocalExecutor::greet_launcher() {
-  if (!launcher_) {
+  if (!launcher_.socket) {
     if (!own_launcher_) {
       return unavailable("the launcher ended, and only root can start another")
           .fix("restart the daemon");
@@ -110,8 +119,8 @@ Result<void> LocalExecutor::greet_launcher() {
     TRY_ASSIGN(launcher_, start_launcher(options_));
   }
   Packet packet;
-  if (take_packet(launcher_.get(), packet) != Taken::packet) {
-    launcher_.reset();
+  if (take_packet(launcher_.socket.get(), packet) != Taken::packet) {
+    drop_launcher();
     return unavailable(options_.supervisor + " did not answer as a launcher");
   }
   TRY_ASSIGN(const wire::Site site, codec::decode<wire::Site>(packet.bytes));
@@ -121,7 +130,7 @@ Result<void> LocalExecutor::greet_launcher() {
                          : site.limits == wire::Limits::v2 ? "cgroup v2"
                                                            : "cgroup v1 + v2 kill";
   boot_id_ = site.boot_id;
-  watch(launcher_.get(), launcher_tag);
+  watch(launcher_.socket.get(), launcher_tag);
   return {};
 }
 
@@ -166,7 +175,7 @@ Result<void> LocalExecutor::start(const TaskSpec& spec, std::vector<TaskSecret> 
     return conflict("generation " + std::to_string(newest) + " was already started")
         .because("stale_generation");
   }
-  if (!launcher_) TRY(greet_launcher());
+  if (!launcher_.socket) TRY(greet_launcher());
   Known known;
   TRY_ASSIGN(known.directory, make_task_directory(options_.tasks_directory, spec.key));
   TRY(write_whole(known.directory.get(), "spec", codec::encode(spec)));
@@ -190,9 +199,9 @@ Result<void> LocalExecutor::send_launch(const TaskSpec& spec,
     TRY_ASSIGN(file, secrets_file(secrets));
     fds.push_back(file.get());
   }
-  auto sent = send_packet(launcher_.get(), codec::encode(launch), fds);
+  auto sent = send_packet(launcher_.socket.get(), codec::encode(launch), fds);
   if (!sent) {
-    launcher_.reset();
+    drop_launcher();
     return unavailable("the launcher went away").retried(Retry::now);
   }
   known.control = std::move(control.first);

@@ -24,8 +24,14 @@ struct LocalOptions {
   const world::Clock* clock = nullptr;        // Requires: outlives the executor
 };
 
-// The launcher's socket. A daemon that gives up root starts it before and hands it in.
-Result<Fd> start_launcher(const LocalOptions& options);
+// A running launcher; it ends when the socket closes.
+struct Launcher {
+  Fd socket;
+  int pid = -1;
+};
+
+// A daemon that gives up root starts the launcher before and hands it in.
+Result<Launcher> start_launcher(const LocalOptions& options);
 
 // What a command inside a task said: see LocalExecutor::command.
 struct CommandNews {
@@ -40,7 +46,7 @@ class LocalExecutor final : public Executor {
  public:
   // Without `launcher` one is started, and again whenever it dies. Errors: unavailable (the
   // program or the directory), naming it.
-  static Result<std::unique_ptr<LocalExecutor>> open(LocalOptions options, Fd launcher = {});
+  static Result<std::unique_ptr<LocalExecutor>> open(LocalOptions options, Launcher launcher = {});
   ~LocalExecutor() override;
 
   Capabilities capabilities() const override { return capabilities_; }
@@ -76,7 +82,8 @@ class LocalExecutor final : public Executor {
     std::optional<EnergyReading> energy;
   };
 
-  LocalExecutor(LocalOptions options, Fd launcher);
+  LocalExecutor(LocalOptions options, Launcher launcher);
+  void drop_launcher();
   Result<void> greet_launcher();
   Result<void> send_launch(const TaskSpec& spec, const std::vector<TaskSecret>& secrets,
                            Known& known);
@@ -97,7 +104,8 @@ class LocalExecutor final : public Executor {
   Capabilities capabilities_;
   std::string boot_id_;
   bool own_launcher_ = true;
-  Fd launcher_, epoll_, pending_;
+  Launcher launcher_;
+  Fd epoll_, pending_;
   EnergyMeter meter_;
   std::map<TaskKey, Known> known_;
   std::map<std::uint64_t, TaskKey> tags_;  // of epoll

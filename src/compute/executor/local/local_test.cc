@@ -306,6 +306,8 @@ TEST(LocalExecutor, FindsEveryTaskAgainAfterARestart) {
                                                 O_RDONLY | O_DIRECTORY)).get());
     ASSERT_TRUE(records.start.has_value());
     ASSERT_EQ(::kill(static_cast<pid_t>(records.start->supervisor_pid), SIGKILL), 0);
+    // Its task goes with it: nothing runs that nobody watches.
+    ASSERT_TRUE(before.wait_for<Exited>(killed.key).has_value());
   }
   Runner after(place);
   const Expected expected[] = {{living.key, spool, true, {}}, {finished.key, 0, true, {}},

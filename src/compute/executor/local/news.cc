@@ -33,7 +33,7 @@ std::vector<Report> LocalExecutor::poll() {
       if (tag == pending_tag) {
         (void)!::read(pending_.get(), &drained, sizeof drained);
       } else if (tag == launcher_tag) {
-        launcher_.reset();  // the next start makes another
+        drop_launcher();  // the next start makes another
       } else if (const auto at = tags_.find(tag); at != tags_.end()) {
         const auto known = known_.find(at->second);
         if (known == known_.end() || known->second.exited) {
@@ -122,7 +122,7 @@ void LocalExecutor::report_exit(const TaskKey& key, Known& known,
 void LocalExecutor::report_loss(const TaskKey& key, Known& known, Instant last_heard) {
   const TaskRecords records = read_records(known.directory.get());
   Exited exited;
-  exited.reason = records.start ? ExitReason::lost : ExitReason::failed_to_start;
+  exited.reason = ExitReason::lost;
   exited.ran = records.heartbeat.has_value();
   if (records.heartbeat) exited.usage = records.heartbeat->usage;
   exited.message = !records.start ? "its supervisor ended before it began: see supervisor.log"

@@ -351,6 +351,62 @@ TEST(Sandbox, AnOrdinaryUserHasItToo) {
   EXPECT_EQ(status, 0);
 }
 
+// The daemon gives up root; its launcher keeps it. Records and outputs are the daemon's.
+TEST(Sandbox, ADaemonWithoutRootHasAPrivilegedLauncher) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give it up";
+  constexpr unsigned nobody = 65534;
+  const Place place;
+  ASSERT_EQ(::chown(place.path().c_str(), nobody, nobody), 0);
+  LocalOptions options;
+  options.supervisor = supervisor_program();
+  auto launcher = start_launcher(options);
+  ASSERT_TRUE(launcher.has_value());
+  ASSERT_EQ(::setegid(nobody), 0);
+  ASSERT_EQ(::seteuid(nobody), 0);
+  {
+    Runner runner(place, {}, std::move(*launcher));
+    TaskSpec spec = script("id -u; echo x > $BESSEMER_OUTPUTS/m/x; ls -ln $BESSEMER_OUTPUTS/m/x");
+    spec.uid = first_uid;
+    spec.outputs = place.make("outputs");
+    spec.output_names = {"m"};
+    EXPECT_TRUE(runner->capabilities().privileged);
+    EXPECT_TRUE(runner->start(spec, {}).has_value());
+    const auto exited = runner.wait_for<Exited>(spec.key);
+    EXPECT_TRUE(exited.has_value() && exited->exit_code == 0);
+    EXPECT_TRUE(runner.output(spec.key).starts_with(std::to_string(first_uid) + "\n"))
+        << runner.output(spec.key) << runner.output(spec.key, Output::error);
+    EXPECT_EQ(place.read("outputs/m/x"), "x\n");
+    EXPECT_TRUE(runner->forget(spec.key).has_value());
+    EXPECT_FALSE(fs::exists(runner->directory_of(spec.key)));
+  }
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(::setegid(0), 0);
+}
+
+// Where the file system cannot map owners, files change hands and come back.
+TEST(Sandbox, WorksWithoutMappedOwners) {
+  if (::geteuid() != 0) GTEST_SKIP() << "an ordinary user maps no owners anyway";
+  const Place place;
+  Runner runner(place, {"--without=id_maps"});
+  TaskSpec spec = script("cat $BESSEMER_CHECKPOINTS/old && echo y > $BESSEMER_OUTPUTS/m/y && "
+                         "mkdir $BESSEMER_CHECKPOINTS/d && echo z > $BESSEMER_CHECKPOINTS/d/z");
+  spec.outputs = place.make("outputs");
+  spec.output_names = {"m"};
+  place.write("checkpoints/old", "kept\n");
+  ::chmod((place.path() + "/checkpoints/old").c_str(), 0600);
+  spec.checkpoints = place.path() + "/checkpoints";
+  ASSERT_TRUE(runner->start(spec, {}).has_value());
+  const auto exited = runner.wait_for<Exited>(spec.key);
+  ASSERT_TRUE(exited.has_value());
+  EXPECT_EQ(exited->exit_code, 0) << exited->message << runner.output(spec.key, Output::error);
+  EXPECT_EQ(runner.output(spec.key), "kept\n");
+  for (const char* name : {"outputs/m/y", "checkpoints/d/z", "checkpoints/old"}) {
+    struct stat about {};
+    ASSERT_EQ(::stat((place.path() + "/" + name).c_str(), &about), 0) << name;
+    EXPECT_EQ(about.st_uid, 0u) << name;
+  }
+}
+
 TEST(Sandbox, EgressIsRefusedWhereItCannotBeHad) {
   const Place place;
   Runner runner(place);

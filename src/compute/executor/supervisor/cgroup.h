@@ -22,6 +22,9 @@ struct CharDevice {
 // devices, and says in `missing` what cannot be had.
 void find_cgroups(wire::Site& site);
 
+// Removes cgroups that killed supervisors left behind: empty, and older than a minute.
+void sweep_cgroups(const wire::Site& site);
+
 // One task's cgroups. With Limits::none every call does nothing and every account is zero.
 class Cgroup {
  public:

@@ -7,6 +7,8 @@
 #include <array>
 #include <vector>
 
+#include "compute/executor/supervisor/files.h"
+
 namespace bessemer::executor {
 
 void Doors::admit(Fd control) {
@@ -19,6 +21,7 @@ Result<void> Doors::open(int directory, std::uint16_t service_port) {
   service_port_ = service_port;
   const auto door = [&](const char* name, Kind kind, Fd& listener) -> Result<void> {
     TRY_ASSIGN(listener, listen_at(directory, name, SOCK_SEQPACKET | SOCK_NONBLOCK));
+    give_to_owner(directory, name);
     loop_.watch(listener.get(), [this, &listener, kind] {
       Fd fresh(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (fresh) greet(std::move(fresh), kind, false);

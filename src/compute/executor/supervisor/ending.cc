@@ -46,6 +46,7 @@ void Task::on_init_gone() {
   Exited exited = judge_end(cgroup_.oom_kills() > 0);
   exited.usage = usage();
   cgroup_.remove();
+  give_back();
   write_exit(std::move(exited));
   loop_.stop();
 }
@@ -95,6 +96,7 @@ void Task::fail(const std::string& why) {
     ::waitpid(init_pid_, nullptr, 0);
   }
   cgroup_.remove();
+  give_back();
   if (!records_) {
     wire::StartRecord start;
     start.key = spec_.key;

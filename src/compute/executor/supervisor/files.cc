@@ -1,7 +1,9 @@
 // Small whole-file reads and writes.
 #include "compute/executor/supervisor/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +46,54 @@ Result<void> write_new(int directory, const std::string& path, std::string_view 
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
+}
+
+Fd open_own(int directory, const std::string& name, int flags) {
+  Fd file(::openat(directory, name.c_str(), flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct stat owner {};
+  if (file && ::geteuid() == 0 && ::fstat(directory, &owner) == 0 && owner.st_uid != 0) {
+    (void)!::fchown(file.get(), owner.st_uid, owner.st_gid);
+  }
+  return file;
+}
+
+void give_to_owner(int directory, const std::string& name) {
+  struct stat owner {};
+  if (::geteuid() == 0 && ::fstat(directory, &owner) == 0 && owner.st_uid != 0) {
+    (void)!::fchownat(directory, name.c_str(), owner.st_uid, owner.st_gid, AT_SYMLINK_NOFOLLOW);
+  }
+}
+
+namespace {
+
+constexpr int deepest = 128;
+
+Result<void> give_below(Fd directory, unsigned uid, unsigned gid, int depth) {
+  if (depth > deepest) return invalid("directories are nested too deeply");
+  DIR* const listing = ::fdopendir(directory.get());
+  if (listing == nullptr) return os_error("listing a directory");
+  const int here = directory.release();
+  Result<void> done;
+  while (const dirent* entry = done ? ::readdir(listing) : nullptr) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (::fchownat(here, name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+      done = os_error("giving " + name + " away");
+      break;
+    }
+    Fd inner(::openat(here, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (inner) done = give_below(std::move(inner), uid, gid, depth + 1);
+  }
+  ::closedir(listing);
+  return done;
+}
+
+}  // namespace
+
+Result<void> give_tree(const std::string& path, unsigned uid, unsigned gid) {
+  Fd top(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!top || ::fchown(top.get(), uid, gid) != 0) return os_error("giving " + path + " away");
+  return give_below(std::move(top), uid, gid, 0);
 }
 
 std::uint64_t number_after(std::string_view lines, std::string_view key) {

@@ -18,6 +18,17 @@ Result<void> write_control(int directory, const std::string& path, std::string_v
 Result<void> write_new(int directory, const std::string& path, std::string_view bytes,
                        unsigned mode);
 
+// Opens `name` in the directory, made with mode 0600 where it is not there. What root makes is
+// given to the directory's owner: the daemon, an ordinary user, must read it. Not found: no Fd.
+Fd open_own(int directory, const std::string& name, int flags);
+
+// Gives a file (a socket) in the directory to the directory's owner, when we are root.
+void give_to_owner(int directory, const std::string& name);
+
+// Gives everything below `path`, and itself, to another user; links are not followed.
+// Errors: those of the first file that refused.
+Result<void> give_tree(const std::string& path, unsigned uid, unsigned gid);
+
 // The number after `key` in lines of "key number"; 0 when it is not there.
 std::uint64_t number_after(std::string_view lines, std::string_view key);
 

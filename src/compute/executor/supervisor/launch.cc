@@ -14,6 +14,7 @@
 #include <map>
 #include <utility>
 
+#include "compute/executor/supervisor/cgroup.h"
 #include "compute/executor/supervisor/files.h"
 #include "compute/executor/supervisor/supervise.h"
 
@@ -98,7 +99,8 @@ class Launcher {
 
   int id_map(int directory, std::uint32_t uid) {
     struct stat owner {};
-    if (!site_.privileged || uid == 0 || ::fstat(directory, &owner) != 0) return -1;
+    if (!site_.privileged || !site_.id_maps || uid == 0) return -1;
+    if (::fstat(directory, &owner) != 0) return -1;
     const auto key = std::tuple{owner.st_uid, owner.st_gid, uid};
     const auto known = maps_.find(key);
     if (known != maps_.end()) return known->second.get();
@@ -119,7 +121,9 @@ int launch(const Without& without) {
   // A Ctrl-C at the terminal is for the daemon, which then closes our socket.
   ::setsid();
   ::signal(SIGPIPE, SIG_IGN);
-  Launcher launcher(find_site(without));
+  const wire::Site site = find_site(without);
+  sweep_cgroups(site);
+  Launcher launcher(site);
   ::signal(SIGCHLD, SIG_IGN);  // supervisors are nobody's to wait for
   return launcher.serve();
 }

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "compute/executor/supervisor/files.h"
+
 namespace bessemer::executor {
 
 void Log::open_piece() {
   const std::string name = name_ + "." + std::to_string(offset_);
-  piece_ = Fd(::openat(directory_, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  piece_ = open_own(directory_, name, O_WRONLY | O_TRUNC);
   if (first_) {
     first_ = false;
     room_ = limit_ / 2;

@@ -7,13 +7,14 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "compute/executor/supervisor/files.h"
 
 namespace bessemer::executor {
 
 Result<Records> Records::begin(int directory, const wire::StartRecord& start) {
   Records made;
   made.directory_ = directory;
-  made.file_ = Fd(::openat(directory, "records", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  made.file_ = open_own(directory, "records", O_RDWR | O_EXCL);
   if (!made.file_) return os_error("creating the records");
   std::string bytes = wire::frame(codec::encode(start));
   check(bytes.size() <= wire::slot_heartbeat);
@@ -59,7 +60,7 @@ Result<void> Records::exit(const wire::ExitRecord& record) {
 void Records::mark(const wire::Entry& entry) {
   if (full()) return;
   if (!spool_) {
-    spool_ = Fd(::openat(directory_, "spool", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    spool_ = open_own(directory_, "spool", O_WRONLY | O_APPEND);
   }
   const std::string framed = wire::frame(codec::encode(entry));
   if (!spool_ || ::write(spool_.get(), framed.data(), framed.size()) !=

@@ -128,6 +128,7 @@ wire::Site find_site(const Without& without) {
     find_cgroups(site);
   }
   find_host_view(site);
+  site.id_maps = !without.id_maps;
   return site;
 }
 

@@ -11,7 +11,7 @@ namespace bessemer::executor {
 // Parts of the isolation to do without although the machine has them: so that the ways taken on
 // lesser machines can be walked on this one.
 struct Without {
-  bool namespaces = false, cgroups = false;
+  bool namespaces = false, cgroups = false, id_maps = false;
 };
 
 wire::Site find_site(const Without& without);

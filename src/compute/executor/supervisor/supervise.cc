@@ -24,7 +24,7 @@ bool is_open(int fd) { return ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; }
 
 // One for life: whoever can take it knows that no supervisor lives here.
 Result<Fd> take_lock(int directory) {
-  Fd lock(::openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  Fd lock = open_own(directory, "lock", O_RDWR);
   if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return os_error("taking the lock");
   return lock;
 }
@@ -34,8 +34,7 @@ void redirect_standard(int directory) {
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   ::dup2(null.get(), 0);
   ::dup2(null.get(), 1);
-  const Fd log(::openat(directory, "supervisor.log",
-                        O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const Fd log = open_own(directory, "supervisor.log", O_WRONLY | O_APPEND);
   ::dup2(log ? log.get() : null.get(), 2);
 }
 

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       const std::string_view option = argv[i];
       if (option == "--without=namespaces") without.namespaces = true;
       if (option == "--without=cgroups") without.cgroups = true;
+      if (option == "--without=id_maps") without.id_maps = true;
     }
     return launch(without);
   }

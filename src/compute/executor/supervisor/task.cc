@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "compute/executor/supervisor/files.h"
 #include "compute/executor/supervisor/init.h"
+#include "compute/executor/supervisor/mounts.h"
 #include "compute/executor/supervisor/sandbox.h"
 #include "compute/executor/supervisor/storage.h"
 
@@ -91,6 +92,7 @@ Result<void> Task::begin(Fd control) {
   if (spec_.network == Network::egress) return unavailable(missing_.back()).at("network");
   if (site_.privileged && spec_.uid == 0) return invalid("must not be root").at("uid");
   TRY(prepare_outputs());
+  TRY(decide_ownership());
   TRY_ASSIGN(cgroup_, Cgroup::create(site_, to_text(spec_.key.task) + "." +
                                                 std::to_string(spec_.key.generation),
                                      spec_.resources, task_devices(spec_.resources)));
@@ -128,6 +130,26 @@ Result<void> Task::prepare_outputs() {
     }
   }
   return {};
+}
+
+Result<void> Task::decide_ownership() {
+  if (!site_.privileged) return {};
+  const std::string probe = "/proc/self/fd/" + std::to_string(directory_.get()) + "/.";
+  if (ids_ && take_tree(probe, Access::read_only, ids_.get())) return {};
+  ids_.reset();
+  given_away_ = true;
+  for (const auto* path : {&spec_.outputs, &spec_.checkpoints}) {
+    if (!path->empty()) TRY(give_tree(*path, spec_.uid, spec_.uid));
+  }
+  return {};
+}
+
+void Task::give_back() {
+  struct stat owner {};
+  if (!given_away_ || ::fstat(directory_.get(), &owner) != 0) return;
+  for (const auto* path : {&spec_.outputs, &spec_.checkpoints}) {
+    if (!path->empty()) (void)give_tree(*path, owner.st_uid, owner.st_gid);
+  }
 }
 
 Result<void> Task::launch_init() {

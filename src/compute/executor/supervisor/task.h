@@ -48,6 +48,10 @@ class Task {
   Result<void> launch_init();
   Result<void> map_ids(int pid);
   Result<void> prepare_outputs();
+  // Where owners cannot be mapped, what the task may write becomes the task's, and at its end
+  // the daemon's again.
+  Result<void> decide_ownership();
+  void give_back();
   void start_clocks();
   void hear_init();
   void on_news(const wire::News& news, Packet& packet);
@@ -74,6 +78,7 @@ class Task {
   std::vector<wire::Granted> secrets_;
   Fd ids_;
   bool sandbox_ = true;
+  bool given_away_ = false;
   std::vector<std::string> missing_;
 
   Loop loop_;
