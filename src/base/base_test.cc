@@ -77,6 +77,15 @@ TEST(Money, Text) {
   }
 }
 
+TEST(Wide, IsADecimalOfAUnit) {
+  EXPECT_EQ(decimal_text(25, 10), "2.5");
+  EXPECT_EQ(decimal_text(-5, 1000), "-0.005");
+  EXPECT_EQ(decimal_text(20, 10), "2");
+  EXPECT_EQ(decimal_text(2, 3), "0.666666666");
+  EXPECT_EQ(decimal_text(-1, Wide{1} << 100), "0");
+  EXPECT_EQ(decimal_text(Wide{1} << 120, Wide{1} << 119), "2");
+}
+
 TEST(Wide, IsAStringInJson) {
   EXPECT_EQ(json::write(std::vector<Wide>{Wide{1} << 100}),
             R"(["1267650600228229401496703205376"])");

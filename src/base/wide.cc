@@ -79,6 +79,22 @@ Result<Wide> from_text(std::type_identity<Wide>, std::string_view text) {
   return negative ? -value : value;
 }
 
+std::string decimal_text(Wide value, Wide per) {
+  check(per > 0, "decimal_text: divisor must be positive");
+  const UWide size = magnitude(value), divisor = static_cast<UWide>(per);
+  std::string out = to_text(static_cast<Wide>(size / divisor));
+  std::string places;
+  UWide rest = size % divisor;
+  for (int i = 0; i < 9 && rest != 0; ++i) {
+    rest *= 10;
+    places += static_cast<char>('0' + static_cast<int>(rest / divisor));
+    rest %= divisor;
+  }
+  places.erase(places.find_last_not_of('0') + 1);
+  if (!places.empty()) out += "." + places;
+  return value < 0 && out != "0" ? "-" + out : out;
+}
+
 Wide scale(Wide value, Wide times, Wide per) {
   const bool negative = (value < 0) != (times < 0);
   const auto divisor = static_cast<UWide>(per);

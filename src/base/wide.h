@@ -16,6 +16,10 @@ std::string to_text(Wide value);
 // Decimal digits with an optional leading '-'; at most 38 digits. Errors: invalid.
 Result<Wide> from_text(std::type_identity<Wide>, std::string_view text);
 
+// value / per as a decimal with at most nine places, the rest cut: "12.5". Requires: per > 0, and
+// per below 10^37.
+std::string decimal_text(Wide value, Wide per);
+
 // value * times / per, exact in 256 bits, rounded half to even.
 // Requires: per > 0; the rounded result fits a Wide (checked).
 Wide scale(Wide value, Wide times, Wide per);

@@ -29,6 +29,7 @@ namespace bessemer::billing {
 constexpr std::size_t max_adjustments = 10'000;  // of one tenant's period
 constexpr std::size_t max_description = 256;
 constexpr std::uint32_t max_tax_ppm = 1'000'000;
+constexpr std::size_t max_open_periods = 1'000'000;  // with adjustments, of all tenants
 
 enum class AdjustmentKind : std::uint8_t {
   credit,      // an incident, a courtesy: below zero
@@ -70,13 +71,14 @@ struct Invoice {
   Money statement;
   std::vector<Adjustment> adjustments;
   Money total;
-  std::uint64_t line_count = 0;
+  std::uint64_t line_count = 0;  // real ones: simulated usage is on the statement only
   Digest lines;
   Instant closed_at;
+  std::string waiver;  // why lines without a price were not charged; empty: there were none
   friend bool operator==(const Invoice&, const Invoice&) = default;
 };
 DESCRIBE(Invoice, id, number, tenant, period, currency, statement, adjustments, total, line_count,
-         lines, closed_at)
+         lines, closed_at, waiver)
 
 using PeriodKey = std::pair<OrgId, Instant>;  // tenant, start of the period
 
@@ -105,15 +107,16 @@ struct Adjust {
 DESCRIBE(Adjust, tenant, at, adjustment)
 
 // Closes a period that is over and makes its invoice. Errors: conflict (not over, an earlier period
-// is open, unpriced lines); already done with the same id. Requires metering's ClosePeriod in the
-// same batch.
+// is open, unpriced lines, two currencies, nothing but SIM). The same id for the same period again:
+// already done. Requires metering's ClosePeriod in the same batch.
 struct CloseInvoice {
   static constexpr std::string_view tag = "close_invoice";
   InvoiceId id;
   OrgId tenant;
   Instant period;  // its start
+  std::optional<std::string> waiver;  // why lines without a price are not charged
 };
-DESCRIBE(CloseInvoice, id, tenant, period)
+DESCRIBE(CloseInvoice, id, tenant, period, waiver)
 
 using Command = std::variant<SetContract, Adjust, CloseInvoice>;
 
@@ -166,13 +169,14 @@ struct StatementLine {
   metering::LineKey key;
   Wide quantity = 0;
   std::string unit;      // "GPU-hour": what `units` counts
-  std::string units;     // the quantity in it, exact or to nine decimals
+  std::string units;     // the quantity in it, to nine decimals
+  Instant first, last;   // what occurred first and last in it
   Money amount;
   bool unpriced = false;
   bool simulated = false;
   friend bool operator==(const StatementLine&, const StatementLine&) = default;
 };
-DESCRIBE(StatementLine, key, quantity, unit, units, amount, unpriced, simulated)
+DESCRIBE(StatementLine, key, quantity, unit, units, first, last, amount, unpriced, simulated)
 
 struct Statement {
   OrgId tenant;

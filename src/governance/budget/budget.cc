@@ -370,21 +370,6 @@ void apply_one(State& state, const BudgetThresholdReached& event, const Context&
   counters(state, event.budget, event.window).warned = event.percent;
 }
 
-// "12.5" for 12'500'000'000 of 10^9: at most nine decimals, cut.
-std::string decimal(Wide amount, Wide per) {
-  const bool negative = amount < 0;
-  if (negative) amount = -amount;
-  std::string out = (negative ? "-" : "") + bessemer::to_text(amount / per);
-  std::string fraction;
-  Wide rest = amount % per;
-  for (int i = 0; i < 9 && rest != 0; ++i) {
-    rest *= 10;
-    fraction += static_cast<char>('0' + static_cast<int>(rest / per));
-    rest %= per;
-  }
-  return fraction.empty() ? out : out + "." + fraction;
-}
-
 }  // namespace
 
 Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& at) {
@@ -471,7 +456,7 @@ std::string to_text(SpendUnit unit, Currency currency, Wide amount) {
   switch (unit) {
     case SpendUnit::money: return bessemer::to_text(Money{amount, currency});
     case SpendUnit::gpu_time:
-      return decimal(amount, Wide{1000} * hours(1).ns) + " GPU-hours";
+      return decimal_text(amount, Wide{1000} * hours(1).ns) + " GPU-hours";
     case SpendUnit::tokens: return bessemer::to_text(amount) + " tokens";
   }
   return bessemer::to_text(amount);

@@ -1,0 +1,291 @@
+// Decides adjustments and invoices; makes statements.
+#include "governance/billing/billing.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+
+namespace bessemer::billing {
+namespace {
+
+using Events = std::vector<Event>;
+
+const Invoice* invoice_of(const State& state, OrgId tenant, Instant period) {
+  const auto found = state.by_period.find({tenant, period});
+  return found == state.by_period.end() ? nullptr : &state.invoices.at(found->second);
+}
+
+const std::vector<Adjustment>& adjustments_of(const State& state, OrgId tenant, Instant period) {
+  static const std::vector<Adjustment> none;
+  const auto found = state.adjustments.find({tenant, period});
+  return found == state.adjustments.end() ? none : found->second;
+}
+
+Result<Events> judge_one(const State& state, const metering::State& usage,
+                         const SetContract& command, const Context&) {
+  const Contract& contract = command.contract;
+  if (metering::find(usage, command.tenant) == nullptr) {
+    return not_found("the tenant has no account").at("tenant");
+  }
+  if (contract.tax_ppm > max_tax_ppm) {
+    return invalid("must be at most 1000000 (100 %)").at("contract.tax_ppm");
+  }
+  if (contract.tax_name.size() > max_description ||
+      contract.tax_name.empty() != (contract.tax_ppm == 0)) {
+    return invalid("must be given with a rate, and be at most 256 bytes").at("contract.tax_name");
+  }
+  if (contract.minimum) {
+    const Money& minimum = *contract.minimum;
+    if (minimum.nano < 0 || minimum.nano > max_money_nano) {
+      return invalid("must be 0 to 10^15 units").at("contract.minimum");
+    }
+    if (minimum.currency == simulated_currency || minimum.currency == Currency{}) {
+      return invalid("must be in a real currency").at("contract.minimum");
+    }
+  }
+  const auto known = state.contracts.find(command.tenant);
+  if (known != state.contracts.end() && known->second == contract) return Events{};
+  return Events{ContractSet{command.tenant, contract}};
+}
+
+Result<void> check_adjustment(const Adjustment& adjustment) {
+  if (!adjustment.id) return invalid("must not be empty").at("id");
+  const Wide nano = adjustment.amount.nano;
+  if (nano == 0 || nano > max_money_nano || nano < -max_money_nano) {
+    return invalid("must not be 0, and at most 10^15 units").at("amount");
+  }
+  const Currency currency = adjustment.amount.currency;
+  if (currency == simulated_currency || currency == Currency{}) {
+    return invalid("must be in a real currency").at("amount");
+  }
+  switch (adjustment.kind) {
+    case AdjustmentKind::credit:
+      if (nano > 0) return invalid("must be below 0 for a credit").at("amount");
+      break;
+    case AdjustmentKind::fee:
+    case AdjustmentKind::commitment:
+      if (nano < 0) return invalid("must be above 0").at("amount");
+      break;
+    case AdjustmentKind::correction: break;
+    case AdjustmentKind::minimum:
+    case AdjustmentKind::tax:
+      return invalid("is made when the invoice is closed").at("kind").fix("set the contract");
+  }
+  if (adjustment.description.empty() || adjustment.description.size() > max_description) {
+    return invalid("must be 1 to 256 bytes").at("description");
+  }
+  if (adjustment.reference.size() > max_description) {
+    return invalid("must be at most 256 bytes").at("reference");
+  }
+  return {};
+}
+
+Result<Events> judge_one(const State& state, const metering::State& usage, const Adjust& command,
+                         const Context&) {
+  if (auto sound = check_adjustment(command.adjustment); !sound) {
+    return std::move(sound).error().within("adjustment");
+  }
+  const metering::Account* account = metering::find(usage, command.tenant);
+  if (account == nullptr) return not_found("the tenant has no account").at("tenant");
+  const Instant period = metering::period_of(usage, *account, command.at).from;
+  const auto& open = adjustments_of(state, command.tenant, period);
+  const auto known = std::ranges::find(open, command.adjustment.id, &Adjustment::id);
+  if (known != open.end()) {
+    if (*known == command.adjustment) return Events{};
+    return conflict("an adjustment with this id has other content").at("adjustment.id");
+  }
+  if (invoice_of(state, command.tenant, period) != nullptr) {
+    return conflict("the period is invoiced").at("at").fix("correct it in the next one");
+  }
+  if (open.size() >= max_adjustments) return exhausted("the period has 10000 adjustments already");
+  if (open.empty() && state.adjustments.size() >= max_open_periods) {
+    return exhausted("there are 1000000 periods with adjustments already");
+  }
+  return Events{Adjusted{command.tenant, period, command.adjustment}};
+}
+
+bool is_charged(const StatementLine& line) { return !line.simulated && !line.unpriced; }
+
+// The first period before `period` that has something to invoice and no invoice.
+const Instant* earlier_open(const State& state, const metering::State& usage, OrgId tenant,
+                            Instant period) {
+  const Instant* open = nullptr;
+  const auto consider = [&](const Instant& one) {
+    if (one < period && invoice_of(state, tenant, one) == nullptr) open = &one;
+  };
+  auto line = usage.lines.lower_bound(metering::LineKey{.tenant = tenant, .sku = {}});
+  for (; open == nullptr && line != usage.lines.end() && line->first.tenant == tenant; ++line) {
+    if (!pricing::is_simulated(line->first.sku)) consider(line->first.period);
+  }
+  auto adjusted = state.adjustments.lower_bound({tenant, Instant{}});
+  for (; adjusted != state.adjustments.end() && adjusted->first.first == tenant; ++adjusted) {
+    if (open == nullptr) consider(adjusted->first.second);
+  }
+  return open;
+}
+
+// The one real currency of what is to be invoiced.
+Result<Currency> currency_of(const std::vector<StatementLine>& lines,
+                             const std::vector<Adjustment>& adjustments,
+                             const Contract& contract) {
+  std::set<Currency> currencies;
+  for (const auto& line : lines) currencies.insert(line.amount.currency);
+  for (const auto& one : adjustments) currencies.insert(one.amount.currency);
+  if (contract.minimum) currencies.insert(contract.minimum->currency);
+  if (currencies.empty()) {
+    return conflict("there is nothing to invoice").fix("simulated usage reaches no invoice");
+  }
+  if (currencies.size() > 1) return conflict("the period has amounts in two currencies");
+  return *currencies.begin();
+}
+
+// Completes the invoice from its statement and open adjustments: minimum, then tax, then total.
+void complete(Invoice& invoice, const Contract& contract) {
+  Money sum = invoice.statement;
+  for (const Adjustment& one : invoice.adjustments) sum = sum + one.amount;
+  const auto add = [&](AdjustmentKind kind, Money amount, std::string description) {
+    const auto id = derive_id<TransferTag>(invoice.id, invoice.adjustments.size());
+    invoice.adjustments.push_back({id, kind, amount, std::move(description), {}});
+    sum = sum + amount;
+  };
+  if (contract.minimum && sum < *contract.minimum) {
+    add(AdjustmentKind::minimum, *contract.minimum - sum, "up to the contract's minimum");
+  }
+  if (contract.tax_ppm > 0 && sum.nano > 0) {
+    const Wide tax = scale(sum.nano, contract.tax_ppm, max_tax_ppm);
+    if (tax != 0) add(AdjustmentKind::tax, {tax, invoice.currency}, contract.tax_name);
+  }
+  invoice.total = sum;
+}
+
+Result<Events> judge_one(const State& state, const metering::State& usage,
+                         const CloseInvoice& command, const Context& at) {
+  if (!command.id) return invalid("must not be empty").at("id");
+  if (command.waiver && (command.waiver->empty() || command.waiver->size() > max_description)) {
+    return invalid("must be 1 to 256 bytes").at("waiver");
+  }
+  const metering::Account* account = metering::find(usage, command.tenant);
+  if (account == nullptr) return not_found("the tenant has no account").at("tenant");
+  if (const auto known = state.invoices.find(command.id); known != state.invoices.end()) {
+    const Invoice& invoice = known->second;
+    const bool same = invoice.tenant == command.tenant && invoice.period.from == command.period;
+    if (same) return Events{};
+    return conflict("an invoice with this id is of another period").at("id");
+  }
+  if (invoice_of(state, command.tenant, command.period) != nullptr) {
+    return conflict("the period is invoiced").at("period");
+  }
+  const Period period = metering::period_of(usage, *account, command.period);
+  if (period.from != command.period) {
+    return invalid("must be the start of a period: " + to_text(period.from)).at("period");
+  }
+  if (period.until > at.now) {
+    return conflict("the period is not over before " + to_text(period.until)).at("period");
+  }
+  if (const Instant* open = earlier_open(state, usage, command.tenant, period.from)) {
+    return conflict("the period of " + to_text(*open) + " is open").at("period")
+        .fix("close it first");
+  }
+  TRY_ASSIGN(Statement all, statement(state, usage, command.tenant, period.from));
+  if (!all.complete && !command.waiver) {
+    return conflict("the statement has lines without a price")
+        .fix("close it with a waiver, and add a fee for what they are worth");
+  }
+  std::erase_if(all.lines, [](const StatementLine& line) { return !is_charged(line); });
+  const auto contract = state.contracts.find(command.tenant);
+  const Contract terms = contract == state.contracts.end() ? Contract{} : contract->second;
+  TRY_ASSIGN(const Currency currency, currency_of(all.lines, all.adjustments, terms));
+  Invoice invoice{.id = command.id, .number = state.invoices.size() + 1, .tenant = command.tenant,
+                  .period = period, .currency = currency, .statement = {0, currency},
+                  .adjustments = all.adjustments, .total = {}, .line_count = all.lines.size(),
+                  .lines = {}, .closed_at = at.now,
+                  .waiver = all.complete ? std::string{} : *command.waiver};
+  for (const StatementLine& line : all.lines) {
+    invoice.statement = invoice.statement + line.amount;
+  }
+  all.adjustments.clear();
+  invoice.lines = sha256(statement_csv(all));
+  complete(invoice, terms);
+  return Events{InvoiceClosed{std::move(invoice)}};
+}
+
+void apply_one(State& state, const ContractSet& event) {
+  state.contracts[event.tenant] = event.contract;
+}
+void apply_one(State& state, const Adjusted& event) {
+  state.adjustments[{event.tenant, event.period}].push_back(event.adjustment);
+}
+void apply_one(State& state, const InvoiceClosed& event) {
+  const Invoice& invoice = event.invoice;
+  const PeriodKey key{invoice.tenant, invoice.period.from};
+  state.adjustments.erase(key);
+  state.by_period.emplace(key, invoice.id);
+  state.invoices.emplace(invoice.id, invoice);
+}
+
+bool passes(const Filter& filter, const metering::LineKey& key) {
+  const auto fits = [](const auto& wanted, const auto& held) { return !wanted || *wanted == held; };
+  return fits(filter.project, key.project) && fits(filter.key, key.key) &&
+         fits(filter.model, key.subject.model) && fits(filter.endpoint, key.subject.endpoint) &&
+         fits(filter.workload, key.subject.workload) && fits(filter.meter, key.meter);
+}
+
+}  // namespace
+
+Result<std::vector<Event>> judge(const State& state, const metering::State& usage,
+                                 const Command& command, const Context& at) {
+  return std::visit([&](const auto& one) { return judge_one(state, usage, one, at); }, command);
+}
+
+void apply(State& state, const Event& event, const Context&) {
+  std::visit([&](const auto& one) { apply_one(state, one); }, event);
+}
+
+Result<Statement> statement(const State& state, const metering::State& usage, OrgId tenant,
+                            Instant at, const Filter& filter) {
+  const metering::Account* account = metering::find(usage, tenant);
+  if (account == nullptr) return not_found("the tenant has no account").at("tenant");
+  Statement out{.tenant = tenant, .period = metering::period_of(usage, *account, at),
+                .lines = {}, .totals = {}, .adjustments = {}, .invoice = std::nullopt};
+  for (auto& [key, line] : metering::lines_of(usage, tenant, out.period.from)) {
+    if (!passes(filter, key)) continue;
+    const pricing::MeterUnit unit = pricing::unit_of(key.meter);
+    out.complete = out.complete && !line.unpriced;
+    if (!line.unpriced) out.totals[line.amount.currency] += line.amount.nano;
+    out.lines.push_back({.key = key, .quantity = line.quantity, .unit = std::string(unit.name),
+                         .units = decimal_text(line.quantity, unit.quantity), .first = line.first,
+                         .last = line.last, .amount = line.amount, .unpriced = line.unpriced,
+                         .simulated = pricing::is_simulated(key.sku)});
+  }
+  if (const Invoice* invoice = invoice_of(state, tenant, out.period.from); invoice != nullptr) {
+    out.invoice = *invoice;
+    out.adjustments = invoice->adjustments;
+  } else {
+    out.adjustments = adjustments_of(state, tenant, out.period.from);
+  }
+  return out;
+}
+
+std::map<std::string, std::map<Currency, Wide>> totals_by(const Statement& statement,
+                                                          Dimension dimension) {
+  std::map<std::string, std::map<Currency, Wide>> totals;
+  for (const StatementLine& line : statement.lines) {
+    if (line.unpriced) continue;
+    const metering::LineKey& key = line.key;
+    std::string name;
+    switch (dimension) {
+      case Dimension::project: name = to_text(key.project); break;
+      case Dimension::key: name = to_text(key.key); break;
+      case Dimension::model: name = to_text(key.subject.model); break;
+      case Dimension::endpoint: name = to_text(key.subject.endpoint); break;
+      case Dimension::workload: name = to_text(key.subject.workload); break;
+      case Dimension::meter: name = enum_text(key.meter); break;
+      case Dimension::sku: name = key.sku; break;
+    }
+    totals[name][line.amount.currency] += line.amount.nano;
+  }
+  return totals;
+}
+
+}  // namespace bessemer::billing
