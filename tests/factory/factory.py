@@ -118,6 +118,29 @@ class Factory:
         answer = self.ask(*words, **more)
         return answer["items"] if isinstance(answer, dict) else answer
 
+    def download(self, path):
+        """The bytes of one address of the API, asked as the administrator."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=60)
+        key = (self.state / "secrets" / "admin.key").read_text().strip()
+        connection.request("GET", path, headers={"authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise Failed(f"{path}: {answer.status} {body[:500]!r}")
+        return body
+
+    def rated_anew(self, org):
+        """(status, totals) of the independent rating of an organisation's exported statement."""
+        files = {}
+        for name, path in (("statement", f"/api/v1/statement/usage.csv?org={org}"),
+                           ("prices", "/api/v1/price-books/prices.csv")):
+            files[name] = self.home / f"{name}.csv"
+            files[name].write_bytes(self.download(path))
+        done = subprocess.run(["/usr/bin/python3", ROOT / "tests" / "oracle" / "rate.py",
+                               "--statement", files["statement"], "--prices", files["prices"]],
+                              text=True, capture_output=True)
+        return done.returncode, done.stdout
+
     def remove(self):
         """Stops everything of this factory and forgets it."""
         try:
