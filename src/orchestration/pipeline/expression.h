@@ -7,9 +7,10 @@
 //   sum         = product { ("+" | "-") product }
 //   product     = factor { ("*" | "/") factor }
 //   factor      = NUMBER | "-" factor | "(" sum ")" | operand
-//   operand     = METRIC | STEP "." METRIC | "champion." METRIC | "params." NAME
-// Names are of a-z A-Z 0-9 _ - / @ %; in a requirement '-' and '/' are signs unless the name
-// stands in back quotes: `top-1`.
+//   operand     = METRIC | STEP "." METRIC | "champion." METRIC | "params." NAME | "matrix." NAME
+//               | "${" reference "}"
+// A name in a requirement is of a-z A-Z 0-9 _ @ % and begins with no digit; any other stands in
+// back quotes: `held-back`.`top/1`.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -56,9 +57,12 @@ Result<std::string> expand(std::string_view text, const Lookup& lookup);
 // A JSON value in which every string is expanded; a string that is one reference alone becomes
 // the referenced value with its type. Object members keep their order.
 Result<json::Raw> expand(const json::Raw& value, const Lookup& lookup);
-// The references in every string of a JSON value.
-Result<std::vector<Reference>> references_in(const json::Raw& value);
+// Every reference in the text; of a JSON value, in each of its strings.
 Result<std::vector<Reference>> references_in(std::string_view text);
+Result<std::vector<Reference>> references_in(const json::Raw& value);
+
+// Names of parameters and of matrix dimensions: 1 to 63 of a-z A-Z 0-9 _, no digit first.
+Result<void> check_parameter_name(std::string_view name);
 
 // ---- requirements
 
@@ -70,13 +74,13 @@ struct Term {
   enum class Kind : std::uint8_t { number, operand, add, subtract, multiply, divide, negate };
   Kind kind = Kind::number;
   double number = 0;
-  std::string of;    // of an operand: a step, "champion", "params", or empty: the gate's own step
+  std::string of;    // of an operand: a step, champion, params, matrix; empty: the gate's own step
   std::string name;  // of an operand
   friend bool operator==(const Term&, const Term&) = default;
 };
 
 struct Requirement {
-  std::string text;  // as written
+  std::string left_text, right_text;  // as written
   std::vector<Term> left, right;
   Comparison comparison = Comparison::at_least;
   friend bool operator==(const Requirement&, const Requirement&) = default;
@@ -96,7 +100,7 @@ struct Verdict {
   bool passed = false;
   bool without_champion = false;  // could not be compared: there is none
   double left = 0, right = 0;
-  std::string says;  // "accuracy 0.87 is below 0.9 by 0.03"
+  std::string says;  // "accuracy is 0.87, below 0.9 by 0.03"
 };
 // Errors: not_found (an operand), invalid (a value that is not a finite number).
 Result<Verdict> judge_requirement(const Requirement& requirement, const Operands& operands);
