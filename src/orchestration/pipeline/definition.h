@@ -149,6 +149,9 @@ DESCRIBE(Definition, name, description, parameters, code, environment, steps)
 // "job", "gate", …; "" when the step has none.
 std::string_view kind_of(const Step& step);
 
+// The step has one instance for each point of a matrix.
+bool is_fanned_out(const Step& step);
+
 // The steps that a step waits for, each once, by name.
 Result<std::vector<std::string>> needs_of(const Step& step);
 
