@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -141,12 +142,17 @@ DESCRIBE(Settle, finish)
 using Action =
     std::variant<SubmitJob, IngestDataset, RegisterModel, DeployModel, CancelJob, Settle>;
 
-// What a run must know of the world above and beside it. Values go down; this only hands them in.
+// The version that a model's alias `champion` points at.
+struct Champion {
+  std::map<std::string, double> metrics;  // those that count
+  std::set<RunId> measured_by;            // the runs of its evaluations
+};
+
+// What a run must know of the world beside it: values handed in, nothing is called that changes.
 struct Surroundings {
   virtual ~Surroundings() = default;
-  // The metrics of the version that the model's alias `champion` points at; nothing without one.
-  virtual std::optional<std::map<std::string, double>> champion(OrgId project,
-                                                                std::string_view model) const = 0;
+  // Nothing when the project has no such model or it has no champion.
+  virtual std::optional<Champion> champion(OrgId project, std::string_view model) const = 0;
   // Does the project still own this artifact? A cached result whose bytes are gone is not used.
   virtual bool owns(OrgId project, const Digest& artifact) const = 0;
 };

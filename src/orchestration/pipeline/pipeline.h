@@ -20,7 +20,8 @@
 namespace bessemer::pipeline {
 
 constexpr std::size_t max_pipelines = 10'000;       // of one project
-constexpr std::size_t max_runs = 100'000;           // of one project, those over included
+constexpr std::size_t kept_runs = 1'000;            // of one pipeline; then the oldest over goes
+constexpr std::size_t max_active_runs = 1'000;      // of one pipeline, at once
 constexpr std::size_t max_cache_entries = 10'000;   // of one project; then the oldest goes
 constexpr std::size_t max_note = 2048;              // bytes
 
@@ -48,9 +49,11 @@ struct Output {
   ModelId model;            // of a register step
   std::uint32_t model_version = 0;
   EndpointId endpoint;      // of a deploy step
+  std::string made_by;      // of a choose step: the instance that made it
   friend bool operator==(const Output&, const Output&) = default;
 };
-DESCRIBE(Output, digest, bytes, files, dataset, dataset_version, model, model_version, endpoint)
+DESCRIBE(Output, digest, bytes, files, dataset, dataset_version, model, model_version, endpoint,
+         made_by)
 
 // What a finished step leaves for those that need it, and for the cache.
 struct StepResult {
@@ -149,7 +152,7 @@ struct Define {
 };
 DESCRIBE(Define, id, project, definition)
 
-// Runs that are under way go on; refused while there are none to forbid it.
+// Frees the name; runs that are under way go on.
 struct Remove {
   static constexpr std::string_view tag = "remove";
   PipelineId pipeline;
