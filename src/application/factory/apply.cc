@@ -22,7 +22,13 @@ struct Apply {
   State& state;
   const Context& context;
 
-  void operator()(const tenant::Event& e) { tenant::apply(state.tenant, e, context); }
+  void operator()(const tenant::Event& e) {
+    tenant::apply(state.tenant, e, context);
+    const auto* created = std::get_if<tenant::NodeCreated>(&e);
+    if (created == nullptr || created->kind != tenant::Kind::project) return;
+    const auto number = static_cast<std::uint32_t>(state.project_number.size());
+    state.project_number.emplace(created->id, number);
+  }
   void operator()(const access::Event& e) { access::apply(state.access, e, context); }
   void operator()(const quota::Event& e) { quota::apply(state.quota, e, context); }
   void operator()(const secret::Event& e) { secret::apply(state.secret, e, context); }

@@ -59,6 +59,8 @@ struct BeginReplica {
 struct EndReplica {
   EndpointId endpoint;
   WorkloadId workload;
+  bool failed = false;  // it did not become, or stay, ready
+  std::string why;
 };
 // A step of a pipeline becomes a job with an experiment run of its own.
 struct BeginJobStep {

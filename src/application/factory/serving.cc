@@ -121,7 +121,7 @@ Result<Batch> judge_begin_replica(const State& state, const BeginReplica& begin,
   Batch batch;
   ADD(batch, deployment::judge(state.deployment,
                                deployment::Command(deployment::StartReplica{
-                                   begin.endpoint, begin.revision, id}),
+                                   begin.endpoint, begin.revision, begin.ordinal}),
                                context));
   TRY_ASSIGN(Batch submitted,
              judge_workload(state, workload::Command(workload::Submit{id, std::move(spec)}),
@@ -135,8 +135,8 @@ Result<Batch> judge_end_replica(const State& state, const EndReplica& end,
   Batch batch;
   batch.purpose = journal::Purpose::closing;
   ADD(batch, deployment::judge(state.deployment,
-                               deployment::Command(deployment::StopReplica{end.endpoint,
-                                                                           end.workload}),
+                               deployment::Command(deployment::StopReplica{
+                                   end.endpoint, end.workload, end.failed, end.why}),
                                context));
   const workload::Workload* const found = workload::find(state.workload, end.workload);
   if (found == nullptr || workload::is_final(found->phase)) return batch;

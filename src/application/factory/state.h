@@ -67,10 +67,12 @@ struct State {
   // the factory's own
   std::map<std::pair<PrincipalId, std::string>, Noted> noted;
   std::map<Instant, std::pair<PrincipalId, std::string>> noted_at;  // oldest first, to forget
+  // Projects in the order in which they were made, from 0: each has its own user id for tasks.
+  std::map<OrgId, std::uint32_t> project_number;
 };
 DESCRIBE(State, tenant, access, quota, secret, pricing, ledger, budget, metering, lease, billing,
          audit, queue, workload, pipeline, deployment, artifact, dataset, run, registry, site,
-         noted, noted_at)
+         noted, noted_at, project_number)
 
 // The binary form of a snapshot, and a digest of its description: a snapshot with another one was
 // written by another version and is not read.
