@@ -1,0 +1,100 @@
+// One turn: reports, time, endpoints, pipelines, the plan, and the orders that follow.
+#include "application/conductor/conductor.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace bessemer::conductor {
+namespace {
+
+// A turn repeats while its own decisions change the state; a bound against a rule that never
+// settles, which the next turn takes up again.
+constexpr int max_rounds = 64;
+
+bool may_change_a_refusal(const factory::Event& event) {
+  return std::holds_alternative<budget::Event>(event) ||
+         std::holds_alternative<pricing::Event>(event) ||
+         std::holds_alternative<lease::Event>(event) ||
+         std::holds_alternative<tenant::Event>(event) || std::holds_alternative<site::Event>(event);
+}
+
+}  // namespace
+
+Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes& bytes,
+                     const world::Clock& clock, world::Entropy& entropy, Options options)
+    : engine_(engine), executor_(executor), bytes_(bytes), clock_(clock), entropy_(entropy),
+      options_(options) {
+  engine_.watch([this](const factory::Fact& fact) {
+    if (may_change_a_refusal(fact.event)) refused_.clear();
+  });
+}
+
+Context Conductor::observed_at(Instant occurred_at) const {
+  Context context;
+  context.now = clock_.now();
+  context.occurred_at = std::min(occurred_at, context.now);
+  context.origin = Origin::observed;
+  return context;
+}
+
+Context Conductor::decided() const {
+  Context context;
+  context.now = context.occurred_at = clock_.now();
+  context.origin = Origin::decided;
+  return context;
+}
+
+bool Conductor::submit(const factory::Command& command, const Context& context) {
+  const auto written = engine_.submit(command, context);
+  return written && !written->events.empty();
+}
+
+void Conductor::soon(Instant moment) {
+  next_moment_ = next_moment_ ? std::min(*next_moment_, moment) : moment;
+}
+
+void Conductor::adopt() {
+  std::vector<executor::Expected> expected;
+  for (const workload::TaskOrder& order : workload::orders(engine_.state().workload)) {
+    task_owner_[order.task] = order.workload;
+    const workload::Workload* const found =
+        workload::find(engine_.state().workload, order.workload);
+    const workload::Task* const task = workload::find_task(*found, order.task);
+    if (task == nullptr || task->phase != workload::TaskPhase::running) continue;
+    executor::Expected one;
+    one.key = {order.task, order.generation};
+    one.started = true;
+    const auto interval =
+        engine_.state().metering.intervals.find(to_text(task->placement.allocation));
+    one.last_heard = interval != engine_.state().metering.intervals.end()
+                         ? interval->second.posted_until
+                         : task->started_at.value_or(clock_.now());
+    expected.push_back(one);
+    handed_.insert(one.key);
+  }
+  executor_.adopt(expected);
+}
+
+void Conductor::turn() {
+  if (engine_.failed()) return;
+  next_moment_.reset();
+  take_reports();
+  take_time();
+  for (int round = 0; round < max_rounds && moved_at_ != engine_.applied(); ++round) {
+    moved_at_ = engine_.applied();
+    move_endpoints();
+    move_pipelines();
+    if (planned_at_ != engine_.applied()) plan();
+  }
+  if (moved_at_ != engine_.applied()) soon(clock_.now());
+  // Orders follow from everything applied; they are carried out once that is durable.
+  engine_.when_durable(engine_.applied(), [this] { carry_out_orders(); });
+}
+
+const Wait* Conductor::why_waits(WorkloadId workload) const {
+  const auto found = waits_.find(workload);
+  return found == waits_.end() ? nullptr : &found->second;
+}
+
+}  // namespace bessemer::conductor

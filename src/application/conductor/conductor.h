@@ -1,0 +1,117 @@
+// Plans, reconciles and acts: what the facts order is brought about, what happens is reported back.
+#pragma once
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "application/conductor/bytes.h"
+#include "application/engine/engine.h"
+#include "application/factory/plan.h"
+#include "compute/executor/executor.h"
+#include "world/world.h"
+
+namespace bessemer::conductor {
+
+// Charges are posted this often while work runs, and money is renewed when less than this is left.
+constexpr Duration accrue_interval = seconds(60);
+constexpr Duration renew_before = minutes(5);
+constexpr std::uint32_t first_uid = 200'000;  // of tasks: one uid per project from here
+constexpr std::uint32_t uid_count = 1'000'000;
+
+struct Options {
+  workload::Isolation least_isolation = workload::Isolation::strict;
+};
+
+// Why something does not start: the scheduler's verdict, or what governance said to the proposal.
+struct Wait {
+  std::optional<scheduler::Verdict> verdict;
+  std::string refusal;  // empty unless governance refused
+};
+
+class Conductor {
+ public:
+  // Everything must outlive the conductor.
+  Conductor(engine::Engine& engine, executor::Executor& executor, Bytes& bytes,
+            const world::Clock& clock, world::Entropy& entropy, Options options);
+
+  // After recovery, once: finds the tasks that live on.
+  void adopt();
+  // Does everything that is due. Cheap when nothing is.
+  void turn();
+  // When turn() has something to do although nothing happens; none: never.
+  std::optional<Instant> next_moment() const { return next_moment_; }
+
+  // Why a queued workload waits, as of the last plan.
+  const Wait* why_waits(WorkloadId workload) const;
+  const scheduler::Snapshot& last_snapshot() const { return snapshot_; }
+  std::uint64_t plans() const { return plans_; }
+
+ private:
+  Context observed_at(Instant occurred_at) const;
+  Context decided() const;
+  // Submits what the factory itself wants; true when facts were written.
+  bool submit(const factory::Command& command, const Context& context);
+  bool decide(const factory::Command& command) { return submit(command, decided()); }
+  void soon(Instant moment);
+
+  // reports.cc
+  void take_reports();
+  void take(const executor::Report& report);
+  void take_exit(const executor::Report& report, const executor::Exited& exited);
+  void record_exit(const workload::Workload& workload, const executor::Report& report,
+                   const executor::Exited& exited,
+                   Result<std::vector<workload::Product>> products);
+  void take_health(const workload::Workload& workload, const executor::Health& health);
+  const workload::Workload* workload_of(const executor::TaskKey& key);
+
+  // time.cc
+  void take_time();
+  void renew(const workload::Workload& workload);
+
+  // serving.cc, pipelines.cc
+  void move_endpoints();
+  void move_pipelines();
+  bool take_action(const pipeline::Action& action);
+  bool ingest(const pipeline::IngestDataset& action);
+  bool register_model(const pipeline::RegisterModel& action);
+  void finish_steps(const pipeline::Run& run);
+  bool fail_step(PipelineRunId run, const std::string& step, std::uint32_t attempt,
+                 const Error& error);
+
+  // planning.cc
+  void plan();
+  void launch(const scheduler::Start& start);
+
+  // orders.cc
+  void carry_out_orders();
+  void begin_task(const workload::TaskOrder& order);
+  void start_prepared(const workload::TaskOrder& order, Result<Prepared> prepared);
+  executor::TaskSpec spec_of(const workload::Workload& workload, const workload::TaskOrder& order,
+                             Prepared& prepared) const;
+  Wanted wanted_of(const workload::Workload& workload, const executor::TaskKey& key,
+                   std::uint32_t rank) const;
+
+  engine::Engine& engine_;
+  executor::Executor& executor_;
+  Bytes& bytes_;
+  const world::Clock& clock_;
+  world::Entropy& entropy_;
+  Options options_;
+
+  std::set<executor::TaskKey> handed_;                 // started or being prepared, by this process
+  std::map<executor::TaskKey, Instant> stopping_;      // told to stop, with the kill they know
+  std::set<executor::TaskKey> ending_;                 // exits whose outputs are being taken
+  std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
+  std::map<TaskId, WorkloadId> task_owner_;
+  factory::Refused refused_;
+  std::map<WorkloadId, Wait> waits_;
+  scheduler::Snapshot snapshot_;
+  engine::Sequence planned_at_ = 0;     // applied() as of the last plan
+  engine::Sequence moved_at_ = 0;       // applied() as of the last round of the rest
+  std::optional<Instant> next_moment_;
+  std::uint64_t plans_ = 0;
+};
+
+}  // namespace bessemer::conductor

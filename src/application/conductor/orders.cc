@@ -1,0 +1,145 @@
+// Executors are brought to what the facts order: start, stop, renew; each safe to repeat.
+#include <algorithm>
+
+#include "application/conductor/conductor.h"
+#include "base/check.h"
+
+namespace bessemer::conductor {
+
+void Conductor::carry_out_orders() {
+  const factory::State& state = engine_.state();
+  for (const workload::TaskOrder& order : workload::orders(state.workload)) {
+    const executor::TaskKey key{order.task, order.generation};
+    task_owner_[order.task] = order.workload;
+    if (order.order == workload::Order::run) {
+      if (handed_.insert(key).second) begin_task(order);
+    } else {
+      const Instant kill_at = order.kill_at.value_or(clock_.now());
+      const auto known = stopping_.find(key);
+      if (known != stopping_.end() && known->second <= kill_at) continue;
+      if (!handed_.contains(key)) continue;  // it was never handed out: reported when it is
+      stopping_[key] = kill_at;
+      const Duration grace{std::max<std::int64_t>(0, (kill_at - clock_.now()).ns)};
+      (void)executor_.stop(key, "asked to stop", grace).has_value();
+    }
+  }
+  for (const WorkloadId id : state.workload.live) {
+    const workload::Workload* const found = workload::find(state.workload, id);
+    const workload::Attempt* const attempt = found->last();
+    if (attempt == nullptr || !attempt->paid_until) continue;
+    for (const workload::Task& task : attempt->tasks) {
+      const executor::TaskKey key{task.id, attempt->generation};
+      if (task.phase != workload::TaskPhase::running) continue;
+      Instant& told = paid_until_[key];
+      if (told >= *attempt->paid_until) continue;
+      if (executor_.renew(key, *attempt->paid_until)) told = *attempt->paid_until;
+    }
+  }
+}
+
+Wanted Conductor::wanted_of(const workload::Workload& workload, const executor::TaskKey& key,
+                            std::uint32_t rank) const {
+  Wanted wanted;
+  wanted.project = workload.spec.project;
+  wanted.tenant = tenant::tenant_of(engine_.state().tenant, workload.spec.project);
+  wanted.workload = workload.id;
+  wanted.key = key;
+  wanted.rank = rank;
+  if (workload.spec.code) wanted.code = *workload.spec.code;
+  for (const workload::Input& input : workload.spec.inputs) {
+    check(input.artifact.has_value(), "an accepted workload has an unresolved input");
+    wanted.inputs.emplace_back(input.name, *input.artifact);
+  }
+  wanted.outputs = workload.spec.outputs;
+  wanted.secrets = workload.spec.secrets;
+  return wanted;
+}
+
+void Conductor::begin_task(const workload::TaskOrder& order) {
+  const workload::Workload* const found =
+      workload::find(engine_.state().workload, order.workload);
+  check(found != nullptr, "an order of no workload");
+  bytes_.prepare(wanted_of(*found, {order.task, order.generation}, order.rank),
+                 [this, order](Result<Prepared> prepared) {
+                   start_prepared(order, std::move(prepared));
+                 });
+}
+
+void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared> prepared) {
+  const workload::Workload* const found =
+      workload::find(engine_.state().workload, order.workload);
+  if (found == nullptr || found->generation != order.generation) return;
+  Result<void> started;
+  if (prepared) {
+    auto secrets = std::move(prepared->secrets);
+    const executor::TaskSpec spec = spec_of(*found, order, *prepared);
+    started = executor_.start(spec, std::move(secrets));
+    if (started && spec.paid_until) paid_until_[spec.key] = *spec.paid_until;
+  } else {
+    started = std::move(prepared).error();
+  }
+  if (started) return;
+  executor::Report report;
+  report.key = {order.task, order.generation};
+  report.occurred_at = clock_.now();
+  executor::Exited exited;
+  exited.reason = executor::ExitReason::failed_to_start;
+  exited.message = to_text(started.error());
+  record_exit(*found, report, exited, std::vector<workload::Product>{});
+}
+
+executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,
+                                      const workload::TaskOrder& order, Prepared& prepared) const {
+  const workload::Spec& asked = workload.spec;
+  const workload::Attempt& attempt = *workload.last();
+  executor::TaskSpec spec;
+  spec.key = {order.task, order.generation};
+  spec.workload = workload.id;
+  spec.project = asked.project;
+  spec.project_name = tenant::path_of(engine_.state().tenant, asked.project);
+  spec.workload_name = asked.name.value_or("");
+  spec.argv = asked.command;
+  spec.environment = asked.env;
+  if (asked.parameters) spec.parameters = *asked.parameters;
+  spec.code = std::move(prepared.code);
+  spec.inputs = std::move(prepared.inputs);
+  spec.output_names = asked.outputs;
+  spec.outputs = std::move(prepared.outputs);
+  spec.checkpoints = std::move(prepared.checkpoints);
+  const workload::Shape shape = workload::shape_of(asked);
+  spec.resources.cpu_millis = shape.cpu_millis;
+  spec.resources.memory_bytes = shape.memory_bytes;
+  if (asked.resources && asked.resources->scratch_bytes) {
+    spec.resources.scratch_bytes = *asked.resources->scratch_bytes;
+  }
+  const workload::Task& task = attempt.tasks.at(order.rank);
+  const site::Node* const node = site::find(engine_.state().site, task.placement.node);
+  for (const workload::Share& share : task.placement.accelerators) {
+    const site::Accelerator& accelerator = node->inventory.accelerators.at(share.index);
+    spec.resources.gpus.push_back({accelerator.uuid, accelerator.index, accelerator.index,
+                                   share.milli, accelerator.simulated});
+  }
+  spec.network = asked.network == workload::Network::egress ? executor::Network::egress
+                                                            : executor::Network::none;
+  if (asked.service) spec.service_port = asked.service->port;
+  const bool strict = asked.isolation == workload::Isolation::strict ||
+                      options_.least_isolation == workload::Isolation::strict;
+  spec.isolation = strict ? executor::Isolation::strict : executor::Isolation::relaxed;
+  spec.grace = asked.grace.value_or(workload::defaults::grace);
+  spec.deadline = asked.deadline;
+  spec.paid_until = attempt.paid_until;
+  if (attempt.tasks.size() > 1) {
+    executor::Rank rank;
+    rank.rank = order.rank;
+    rank.world_size = static_cast<std::uint32_t>(attempt.tasks.size());
+    rank.master_address = "127.0.0.1";
+    rank.master_port = 29'500;
+    spec.rank = rank;
+  }
+  const std::uint32_t number = engine_.state().project_number.at(asked.project);
+  check(number < uid_count, "more projects than user ids");
+  spec.uid = first_uid + number;
+  return spec;
+}
+
+}  // namespace bessemer::conductor

@@ -1,0 +1,54 @@
+// The plan, and its proposals taken one by one: governance may refuse each.
+#include <algorithm>
+
+#include "application/conductor/conductor.h"
+
+namespace bessemer::conductor {
+
+void Conductor::plan() {
+  ++plans_;
+  const Instant now = clock_.now();
+  planned_at_ = engine_.applied();
+  snapshot_ = factory::snapshot_of(engine_.state(), refused_, now);
+  const scheduler::Plan plan = scheduler::plan(snapshot_);
+  waits_.clear();
+  for (const scheduler::Verdict& verdict : plan.waits) {
+    Wait wait;
+    wait.verdict = verdict;
+    if (const auto refused = refused_.find(verdict.workload); refused != refused_.end()) {
+      wait.refusal = refused->second;
+    }
+    waits_.emplace(verdict.workload, std::move(wait));
+    if (verdict.until && *verdict.until > now) soon(*verdict.until);
+  }
+  for (const scheduler::Start& start : plan.starts) launch(start);
+  for (const scheduler::Notice& notice : plan.notices) {
+    workload::RequestStop stop;
+    stop.workload = notice.victim;
+    stop.generation = notice.generation;
+    stop.reason = workload::Reason::preempted;
+    stop.notice = notice.notice;
+    stop.detail = "its room is another queue's by quota";
+    decide(workload::Command(std::move(stop)));
+  }
+}
+
+void Conductor::launch(const scheduler::Start& start) {
+  const workload::Workload* const found =
+      workload::find(engine_.state().workload, start.workload);
+  if (found == nullptr) return;
+  factory::Launch launch;
+  launch.workload = start.workload;
+  launch.placements = factory::placements_of(snapshot_, start);
+  for (workload::Placement& placement : launch.placements) {
+    placement.allocation = world::draw_id<AllocationId>(clock_, entropy_);
+  }
+  launch.hold = world::draw_id<HoldId>(clock_, entropy_);
+  const auto written = engine_.submit(factory::OwnCommand(std::move(launch)), decided());
+  if (written) return;
+  // Left out until something that may change the answer is a fact.
+  refused_[start.workload] = to_text(written.error());
+  waits_[start.workload].refusal = to_text(written.error());
+}
+
+}  // namespace bessemer::conductor

@@ -1,0 +1,151 @@
+// What executors tell, taken in by the front door.
+#include <algorithm>
+
+#include "application/conductor/conductor.h"
+#include "base/check.h"
+
+namespace bessemer::conductor {
+namespace {
+
+workload::Reason reason_of(const executor::Exited& exited) {
+  using executor::ExitReason;
+  using workload::Reason;
+  switch (exited.reason) {
+    case ExitReason::exit_code:
+      return exited.exit_code == 0 ? Reason::completed : Reason::exit_code;
+    case ExitReason::signal: return Reason::signal;
+    case ExitReason::out_of_memory: return Reason::out_of_memory;
+    case ExitReason::deadline: return Reason::deadline;
+    case ExitReason::unpaid: return Reason::unpaid;
+    case ExitReason::storage: return Reason::exit_code;
+    case ExitReason::stopped: return Reason::cancelled;
+    case ExitReason::lost: return Reason::lost;
+    case ExitReason::failed_to_start: return Reason::start_failed;
+  }
+  return Reason::lost;
+}
+
+}  // namespace
+
+const workload::Workload* Conductor::workload_of(const executor::TaskKey& key) {
+  const auto owner = task_owner_.find(key.task);
+  if (owner == task_owner_.end()) return nullptr;
+  return workload::find(engine_.state().workload, owner->second);
+}
+
+void Conductor::take_reports() {
+  for (const executor::Report& report : executor_.poll()) take(report);
+}
+
+void Conductor::take(const executor::Report& report) {
+  const workload::Workload* const found = workload_of(report.key);
+  if (found == nullptr || found->generation != report.key.generation) {
+    // Nobody's any more: a generation that was given up. It is stopped, and forgotten at its end.
+    if (std::holds_alternative<executor::Exited>(report.what)) {
+      bytes_.discard(report.key, false);
+      (void)executor_.forget(report.key).has_value();
+    } else if (std::holds_alternative<executor::Started>(report.what)) {
+      (void)executor_.stop(report.key, "superseded", Duration{}).has_value();
+    }
+    return;
+  }
+  const auto generation = static_cast<std::uint32_t>(report.key.generation);
+  if (std::holds_alternative<executor::Started>(report.what)) {
+    handed_.insert(report.key);
+    submit(factory::OwnCommand(factory::TaskStarted{found->id, report.key.task, generation}),
+           observed_at(report.occurred_at));
+  } else if (std::holds_alternative<executor::Heartbeat>(report.what)) {
+    const workload::Task* const task = workload::find_task(*found, report.key.task);
+    if (task == nullptr) return;
+    const auto interval =
+        engine_.state().metering.intervals.find(to_text(task->placement.allocation));
+    if (interval == engine_.state().metering.intervals.end()) return;
+    if (report.occurred_at - interval->second.posted_until < accrue_interval) return;
+    submit(factory::OwnCommand(factory::Accrue{found->id, report.key.task, generation}),
+           observed_at(report.occurred_at));
+  } else if (const auto* metrics = std::get_if<executor::Metrics>(&report.what)) {
+    if (found->spec.run) bytes_.measure(*found->spec.run, *metrics, report.occurred_at);
+  } else if (std::holds_alternative<executor::Checkpoint>(report.what)) {
+    submit(workload::Command(workload::ReportCheckpoint{found->id, generation}),
+           observed_at(report.occurred_at));
+  } else if (const auto* health = std::get_if<executor::Health>(&report.what)) {
+    take_health(*found, *health);
+  } else if (const auto* exited = std::get_if<executor::Exited>(&report.what)) {
+    take_exit(report, *exited);
+  }
+}
+
+void Conductor::take_health(const workload::Workload& workload, const executor::Health& health) {
+  if (!workload.spec.endpoint) return;
+  const deployment::Command command =
+      health.ready ? deployment::Command(deployment::ReportReady{workload.id})
+                   : deployment::Command(deployment::ReportUnready{workload.id, health.why});
+  submit(command, observed_at(clock_.now()));
+}
+
+// Outputs are taken before the end is recorded, so that a recorded success has its bytes.
+void Conductor::take_exit(const executor::Report& report, const executor::Exited& exited) {
+  const workload::Workload* const found = workload_of(report.key);
+  if (!ending_.insert(report.key).second) return;
+  const bool keeps = exited.reason == executor::ExitReason::exit_code && exited.exit_code == 0 &&
+                     !found->spec.outputs.empty();
+  if (!keeps) {
+    record_exit(*found, report, exited, std::vector<workload::Product>{});
+    return;
+  }
+  Wanted wanted = wanted_of(*found, report.key, 0);
+  bytes_.take_outputs(std::move(wanted),
+                      [this, report, exited](Result<std::vector<workload::Product>> products) {
+                        const workload::Workload* const now = workload_of(report.key);
+                        if (now != nullptr) record_exit(*now, report, exited, std::move(products));
+                      });
+}
+
+void Conductor::record_exit(const workload::Workload& workload, const executor::Report& report,
+                            const executor::Exited& exited,
+                            Result<std::vector<workload::Product>> products) {
+  factory::TaskExited command;
+  command.report.workload = workload.id;
+  command.report.task = report.key.task;
+  command.report.generation = static_cast<std::uint32_t>(report.key.generation);
+  command.report.reason = reason_of(exited);
+  command.report.exit_code = exited.reason == executor::ExitReason::signal ? exited.signal
+                                                                           : exited.exit_code;
+  command.report.detail = exited.message;
+  if (products) {
+    command.report.outputs = *std::move(products);
+  } else {
+    command.report.reason = workload::Reason::exit_code;
+    command.report.detail = "its outputs could not be kept: " + to_text(products.error());
+  }
+  if (workload.spec.run) {
+    if (auto series = bytes_.end_series(*workload.spec.run)) {
+      run::Finish finish;
+      finish.run = *workload.spec.run;
+      finish.status = command.report.reason == workload::Reason::completed
+                          ? run::Status::succeeded
+                          : run::Status::failed;
+      if (finish.status == run::Status::failed) finish.reason = command.report.detail;
+      finish.metrics = std::move(series->metrics);
+      finish.series = series->digest;
+      finish.series_bytes = series->bytes;
+      command.run = std::move(finish);
+    }
+  }
+  const executor::TaskKey key = report.key;
+  const WorkloadId id = workload.id;
+  const auto written =
+      engine_.submit(factory::OwnCommand(std::move(command)), observed_at(report.occurred_at));
+  ending_.erase(key);
+  if (!written) return;  // asked again when the executor is polled after a restart
+  engine_.when_durable(written->last, [this, key, id] {
+    const workload::Workload* const now = workload::find(engine_.state().workload, id);
+    bytes_.discard(key, now == nullptr || workload::is_final(now->phase));
+    (void)executor_.forget(key).has_value();
+    handed_.erase(key);
+    stopping_.erase(key);
+    paid_until_.erase(key);
+  });
+}
+
+}  // namespace bessemer::conductor

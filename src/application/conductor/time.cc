@@ -1,0 +1,34 @@
+// What time alone asks for: deadlines, run times, backoffs, and money for the time ahead.
+#include "application/conductor/conductor.h"
+
+namespace bessemer::conductor {
+
+void Conductor::take_time() {
+  const Instant now = clock_.now();
+  for (const workload::Command& command : workload::overdue(engine_.state().workload, now)) {
+    decide(command);
+  }
+  const auto live = engine_.state().workload.live;  // a copy: renewals change the state
+  for (const WorkloadId id : live) {
+    const workload::Workload* const found = workload::find(engine_.state().workload, id);
+    if (found != nullptr && found->phase == workload::Phase::running) renew(*found);
+  }
+  const auto moment = workload::next_moment(engine_.state().workload);
+  if (moment && *moment > now) soon(*moment);
+}
+
+void Conductor::renew(const workload::Workload& workload) {
+  const workload::Attempt* const attempt = workload.last();
+  if (attempt == nullptr || !attempt->paid_until) return;
+  const Instant now = clock_.now();
+  const Instant due = *attempt->paid_until - renew_before;
+  if (now < due) {
+    soon(due);
+    return;
+  }
+  // A refusal is no news of its own: the supervisors give notice when the time is up.
+  decide(factory::OwnCommand(factory::Renew{workload.id, workload.generation}));
+  soon(now + seconds(10));
+}
+
+}  // namespace bessemer::conductor
