@@ -57,12 +57,18 @@ Result<void> check_query(const Route& route, const http::Query& query) {
 
 }  // namespace
 
-Api::Api(Services services) : services_(services), counts_(routes().size()) {}
+Api::Api(const Services& services) : services_(services), counts_(routes().size()) {}
 Api::~Api() = default;
 
-server::BodyPlan Api::on_head(const http::RequestHead&, const server::Upload&) {
+server::BodyPlan Api::on_head(const http::RequestHead& head, const server::Upload&) {
   server::BodyPlan plan;
-  plan.max_bytes = limits::request_body;
+  const auto parts = http::decode_path(head.path);
+  std::map<std::string, std::string, std::less<>> named;
+  std::string allowed;
+  if (!parts) return plan;  // refused when the request is complete
+  if (const Route* route = find_route(head.method, *parts, named, allowed)) {
+    plan.max_bytes = route->max_body;
+  }
   return plan;
 }
 
@@ -136,8 +142,9 @@ void Api::remember_refusal(const Call& call, const Error& error) {
   (void)services_.engine.submit(audit::Command(refusal), call.context()).has_value();
 }
 
-Result<Reply> Api::serve(const server::Request& request, const Route*& route,
-                         engine::Sequence& written) {
+Result<std::optional<Reply>> Api::serve(const server::Request& request,
+                                        const server::Responder& responder, const Route*& route,
+                                        engine::Sequence& written) {
   TRY_ASSIGN(const auto parts, http::decode_path(request.head.path));
   std::string allowed;
   std::map<std::string, std::string, std::less<>> named;
@@ -153,7 +160,8 @@ Result<Reply> Api::serve(const server::Request& request, const Route*& route,
   route = found;
   TRY_ASSIGN(const http::Query query, http::Query::decode(request.head.query));
   TRY(check_query(*route, query));
-  Call call(services_, *route, caller, services_.clock.now());
+  const auto shared = std::make_shared<Call>(services_, *route, caller, services_.clock.now());
+  Call& call = *shared;
   call.parts_ = std::move(named);
   for (const auto& [name, value] : query.all()) call.query_.emplace(name, value);
   call.body_ = request.body;
@@ -167,29 +175,38 @@ Result<Reply> Api::serve(const server::Request& request, const Route*& route,
                                std::string(request.head.target) + "\n" +
                                std::string(request.body));
   }
+  if (route->stream != nullptr) {
+    const auto begun = route->stream(shared, responder);
+    if (begun) return std::optional<Reply>();
+    remember_refusal(call, begun.error());
+    return begun.error();
+  }
   auto reply = run(call);
   written = call.written();
-  if (!reply) remember_refusal(call, reply.error());
-  return reply;
+  if (reply) return std::optional<Reply>(*std::move(reply));
+  remember_refusal(call, reply.error());
+  return std::move(reply).error();
 }
 
 void Api::on_request(server::Request& request, server::Responder responder) {
   const Route* route = nullptr;
   engine::Sequence written = 0;
-  auto reply = serve(request, route, written);
+  auto served = serve(request, responder, route, written);
   if (route != nullptr) {
     Count& count = counts_[static_cast<std::size_t>(route - routes().data())];
-    ++(reply ? count.answered : count.refused);
+    ++(served ? count.answered : count.refused);
   }
   server::Answer answer;
-  if (reply) {
-    answer.status = reply->status;
-    answer.body = std::move(reply->body);
-    answer.fields = std::move(reply->fields);
+  if (served && !*served) return;
+  if (served) {
+    Reply& reply = **served;
+    answer.status = reply.status;
+    answer.body = std::move(reply.body);
+    answer.fields = std::move(reply.fields);
     if (written != 0) http::append_field(answer.fields, "bessemer-seq", written);
   } else {
-    const bool method = reply.error().reason == "method";
-    auto refusal = http::refuse(reply.error(), http::Envelope::problem, {}, method ? 405 : 0);
+    const bool method = served.error().reason == "method";
+    auto refusal = http::refuse(served.error(), http::Envelope::problem, {}, method ? 405 : 0);
     answer.status = refusal.status;
     answer.content_type = refusal.content_type;
     answer.body = std::move(refusal.body);

@@ -19,7 +19,7 @@ const Table& routes();
 // Knows nobody without a key, over the unix socket too: there the admin key is at hand.
 class Api final : public server::Handler {
  public:
-  explicit Api(Services services);
+  explicit Api(const Services& services);
   ~Api() override;
 
   server::BodyPlan on_head(const http::RequestHead& head, const server::Upload& upload) override;
@@ -34,8 +34,10 @@ class Api final : public server::Handler {
   void tick();
 
  private:
-  Result<Reply> serve(const server::Request& request, const Route*& route,
-                      engine::Sequence& written);
+  // Nothing: the route's stream handler answers by itself.
+  Result<std::optional<Reply>> serve(const server::Request& request,
+                                     const server::Responder& responder, const Route*& route,
+                                     engine::Sequence& written);
   Result<access::Caller> authenticate(const server::Request& request);
   Result<Reply> run(Call& call);
   Result<std::optional<Reply>> repeated(Call& call);

@@ -3,6 +3,8 @@
 
 #include "application/api/page.h"
 #include "application/api/route.h"
+#include "application/http/problem.h"
+#include "application/http/write.h"
 #include "base/check.h"
 
 namespace bessemer::api {
@@ -78,6 +80,26 @@ Result<engine::Written> Call::submit(const factory::Command& command) {
   TRY_ASSIGN(auto written, services_.engine.submit(command, context(), note));
   written_ = std::max(written_, written.last);
   return written;
+}
+
+void Call::answer(const server::Responder& responder, Result<Reply> reply) {
+  server::Answer answer;
+  if (reply) {
+    answer.status = reply->status;
+    answer.body = std::move(reply->body);
+    answer.fields = std::move(reply->fields);
+    if (written_ != 0) http::append_field(answer.fields, "bessemer-seq", written_);
+  } else {
+    auto refusal = http::refuse(reply.error(), http::Envelope::problem);
+    answer.status = refusal.status;
+    answer.content_type = refusal.content_type;
+    answer.body = std::move(refusal.body);
+    answer.fields = std::move(refusal.fields);
+  }
+  engine::Engine& engine = services_.engine;
+  engine.when_durable(engine.applied(), [responder, answer = std::move(answer)]() mutable {
+    responder.answer(std::move(answer));
+  });
 }
 
 Result<std::size_t> page_limit(const Call& call) {

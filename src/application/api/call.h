@@ -10,6 +10,7 @@
 
 #include "application/engine/engine.h"
 #include "application/http/uri.h"
+#include "application/server/server.h"
 #include "base/json.h"
 #include "governance/access/access.h"
 #include "world/world.h"
@@ -66,6 +67,8 @@ class Call {
   void makes(std::string location) { location_ = std::move(location); }
   // Judges, appends, applies. Requires: permitted (checked).
   Result<engine::Written> submit(const factory::Command& command);
+  // Answers a streamed route in one piece, once everything applied so far is durable.
+  void answer(const server::Responder& responder, Result<Reply> reply);
   // The last sequence written by this call; 0 when it wrote nothing.
   engine::Sequence written() const { return written_; }
 

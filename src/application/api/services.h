@@ -1,15 +1,67 @@
 // What handlers reach beyond the state: the daemon owns all of it.
 #pragma once
+#include <functional>
+#include <map>
+#include <string>
+
+#include "application/api/events.h"
+#include "application/conductor/conductor.h"
 #include "application/engine/engine.h"
+#include "compute/executor/executor.h"
+#include "data/artifact/store.h"
+#include "governance/secret/people.h"
+#include "governance/secret/vault.h"
+#include "world/real/loop.h"
 #include "world/world.h"
 
 namespace bessemer::api {
 
+// An upload under way: who may go on with it, and what its bytes must turn out to be. Kept in
+// memory: after a restart the client begins again and goes on where the store stands.
+struct UploadBegun {
+  OrgId project, tenant;
+  Digest digest;
+};
+
+// The thread that alone touches the artifact store. A job runs there; what it returns runs on the
+// loop's thread.
+struct StoreQueue {
+  using Then = std::function<void()>;
+  using Job = std::function<Then(artifact::Store&)>;
+  virtual ~StoreQueue() = default;
+  virtual void post(Job job) = 0;
+  virtual std::size_t waiting() const = 0;
+  std::map<UploadId, UploadBegun> uploads;  // for the loop's thread
+};
+
+// What tasks printed, while they run and afterwards.
+struct LogPiece {
+  std::string bytes;
+  std::uint64_t next = 0;  // read on from here
+  std::uint64_t size = 0;  // of the stream so far
+};
+enum class Stream : std::uint8_t { output, errors };
+struct LogSource {
+  virtual ~LogSource() = default;
+  // Errors: not_found (nothing was kept).
+  virtual Result<LogPiece> read(const executor::TaskKey& key, Stream stream, std::uint64_t offset,
+                                std::size_t most) = 0;
+};
+
 // Everything lives as long as the Api.
 struct Services {
   engine::Engine& engine;
-  world::Clock& clock;
+  const world::Clock& clock;
   world::Entropy& entropy;
+  conductor::Conductor& conductor;
+  executor::Executor& executor;
+  StoreQueue& store;
+  secret::Vault& vault;
+  secret::People& people;
+  world::Disk& home;  // the state directory: metric series below runs/
+  LogSource& logs;
+  EventHub& events;
+  real::Loop& loop;
 };
 
 }  // namespace bessemer::api

@@ -1,0 +1,240 @@
+// Statements, the ledger, and exports that an independent program can check.
+#include <algorithm>
+
+#include "application/api/lookup.h"
+#include "application/api/page.h"
+#include "application/api/tables.h"
+#include "governance/billing/billing.h"
+
+namespace bessemer::api {
+namespace {
+
+using access::Action;
+using access::Resource;
+using http::Method;
+
+struct LineView {
+  std::string project_path;
+  pricing::Meter meter = pricing::Meter::requests;
+  std::string sku;
+  std::string what;      // the endpoint, job or service by name
+  KeyId key;
+  metering::Subject subject;
+  std::string units;     // in `unit`, exact or to nine decimals
+  std::string unit;      // "GPU-hour"
+  Wide quantity = 0;     // in the meter's base unit
+  Money amount;
+  bool unpriced = false;
+  bool simulated = false;
+  PriceBookId price_version;
+};
+DESCRIBE(LineView, project_path, meter, sku, what, key, subject, units, unit, quantity, amount,
+         unpriced, simulated, price_version)
+
+struct TotalView {
+  std::string of;
+  std::vector<Money> amounts;
+};
+DESCRIBE(TotalView, of, amounts)
+
+struct StatementView {
+  std::string tenant_path;
+  Instant from, until;
+  std::vector<LineView> lines;
+  std::vector<billing::Adjustment> adjustments;
+  std::vector<Money> totals;       // one per currency; SIM reaches no invoice
+  std::vector<TotalView> grouped;  // with `by`
+  bool complete = true;            // false: some lines have no price
+  std::optional<InvoiceId> invoice;
+};
+DESCRIBE(StatementView, tenant_path, from, until, lines, adjustments, totals, grouped, complete,
+         invoice)
+
+std::vector<Money> amounts_of(const std::map<Currency, Wide>& sums) {
+  std::vector<Money> amounts;
+  for (const auto& [currency, nano] : sums) amounts.push_back({nano, currency});
+  return amounts;
+}
+
+std::string what_of(const factory::State& state, const metering::Subject& subject) {
+  if (subject.endpoint) {
+    const auto* endpoint = deployment::find(state.deployment, subject.endpoint);
+    return endpoint == nullptr ? to_text(subject.endpoint) : "endpoint " + endpoint->name;
+  }
+  if (subject.workload) {
+    const auto* found = workload::find(state.workload, subject.workload);
+    return found == nullptr ? to_text(subject.workload) : "job " + found->spec.name.value_or("");
+  }
+  return {};
+}
+
+// "2026-11": some moment of that month. Billing finds the period of the tenant's zone.
+Result<Instant> period_at(const Call& call) {
+  const auto text = call.query("period");
+  if (!text) return call.now();
+  return from_text(std::type_identity<Instant>{}, std::string(*text) + "-15T12:00:00Z");
+}
+
+// The statement of a node: its tenant's, narrowed to the project when the node is one.
+Result<billing::Statement> statement_of(Call& call, OrgId& org) {
+  TRY_ASSIGN(org, queried_org(call, "org"));
+  const OrgId tenant = tenant::tenant_of(call.state().tenant, org);
+  if (!tenant) return invalid("name a tenant or something below it").at("org");
+  auto at = period_at(call);
+  if (!at) return invalid("must be a month such as 2026-11").at("period");
+  billing::Filter filter;
+  const tenant::Node* const node = tenant::find(call.state().tenant, org);
+  if (node->kind == tenant::Kind::project) filter.project = org;
+  TRY_ASSIGN(billing::Statement statement,
+             billing::statement(call.state().billing, call.state().metering, tenant, *at, filter));
+  if (node->kind == tenant::Kind::group) {
+    std::erase_if(statement.lines, [&](const billing::StatementLine& line) {
+      return !tenant::is_within(call.state().tenant, line.key.project, org);
+    });
+    statement.totals.clear();
+    for (const billing::StatementLine& line : statement.lines) {
+      if (!line.unpriced) statement.totals[line.amount.currency] += line.amount.nano;
+    }
+  }
+  return statement;
+}
+
+Result<StatementView> get_statement(Call& call) {
+  OrgId org;
+  TRY_ASSIGN(const billing::Statement statement, statement_of(call, org));
+  StatementView view;
+  view.tenant_path = tenant::path_of(call.state().tenant, statement.tenant);
+  view.from = statement.period.from;
+  view.until = statement.period.until;
+  view.adjustments = statement.adjustments;
+  view.totals = amounts_of(statement.totals);
+  view.complete = statement.complete;
+  if (statement.invoice) view.invoice = statement.invoice->id;
+  for (const billing::StatementLine& line : statement.lines) {
+    LineView one;
+    one.project_path = tenant::path_of(call.state().tenant, line.key.project);
+    one.meter = line.key.meter;
+    one.sku = line.key.sku;
+    one.what = what_of(call.state(), line.key.subject);
+    one.key = line.key.key;
+    one.subject = line.key.subject;
+    one.units = line.units;
+    one.unit = line.unit;
+    one.quantity = line.quantity;
+    one.amount = line.amount;
+    one.unpriced = line.unpriced;
+    one.simulated = line.simulated;
+    one.price_version = line.key.version;
+    view.lines.push_back(std::move(one));
+  }
+  if (const auto by = call.query("by")) {
+    const auto dimension = enum_from_text<billing::Dimension>(*by);
+    if (!dimension) {
+      return invalid("must be one of: " + enum_choices<billing::Dimension>()).at("by");
+    }
+    for (const auto& [of, sums] : billing::totals_by(statement, *dimension)) {
+      view.grouped.push_back({of, amounts_of(sums)});
+    }
+  }
+  return view;
+}
+
+Result<void> export_usage(const std::shared_ptr<Call>& call, const server::Responder& responder) {
+  OrgId org;
+  TRY_ASSIGN(const billing::Statement statement, statement_of(*call, org));
+  server::Answer answer;
+  answer.content_type = "text/csv; charset=utf-8";
+  answer.body = billing::statement_csv(statement);
+  responder.answer(std::move(answer));
+  return {};
+}
+
+Result<void> export_prices(const std::shared_ptr<Call>& call, const server::Responder& responder) {
+  call->permit_self();
+  server::Answer answer;
+  answer.content_type = "text/csv; charset=utf-8";
+  answer.body = billing::prices_csv(call->state().pricing);
+  responder.answer(std::move(answer));
+  return {};
+}
+
+// ---- the ledger
+
+struct AccountView {
+  AccountId id;
+  std::string owner_path;
+  ledger::AccountKind kind = ledger::AccountKind::wallet;
+  Money balance;
+  Money held;
+};
+DESCRIBE(AccountView, id, owner_path, kind, balance, held)
+
+Result<Page<AccountView>> list_accounts(Call& call) {
+  TRY_ASSIGN(const OrgId org, queried_org(call, "org", tenant::root));
+  std::vector<const ledger::Account*> all;
+  for (const auto& [id, account] : call.state().ledger.accounts) {
+    const OrgId owner = account.owner ? account.owner : tenant::root;
+    if (tenant::is_within(call.state().tenant, owner, org)) all.push_back(&account);
+  }
+  return paginate<AccountView>(
+      call, all, [](const ledger::Account* one) { return to_text(one->id); },
+      [&](const ledger::Account* one) {
+        return AccountView{one->id,
+                           one->owner ? tenant::path_of(call.state().tenant, one->owner) : "/",
+                           one->kind,
+                           {one->balance, one->currency},
+                           {one->held, one->currency}};
+      });
+}
+
+struct BalanceView {
+  bool balanced = true;
+  std::vector<Money> sums;  // of all accounts, per currency: zero, always
+  std::string rating;       // empty: every line agrees with its aggregate quantity
+  std::string leases;       // empty: every lease agrees with its budget's counter
+};
+DESCRIBE(BalanceView, balanced, sums, rating, leases)
+
+Result<BalanceView> check_ledger(Call& call) {
+  TRY(call.permit(tenant::root));
+  const factory::State& state = call.state();
+  BalanceView view;
+  for (const auto& [currency, nano] : ledger::trial_balance(state.ledger)) {
+    view.sums.push_back({nano, currency});
+    view.balanced = view.balanced && nano == 0;
+  }
+  view.rating = metering::audit(state.metering, state.pricing);
+  view.leases = lease::audit(state.lease, state.budget);
+  view.balanced = view.balanced && view.rating.empty() && view.leases.empty();
+  return view;
+}
+
+}  // namespace
+
+Table statement_routes() {
+  const std::vector<Parameter> which = {{"org", "path or id of a tenant, group or project"},
+                                        {"period", "a month such as 2026-11; now when left out"}};
+  std::vector<Parameter> grouped = which;
+  grouped.push_back({"by", "also totals by project, key, model, endpoint, workload, meter, sku"});
+  Table table = {
+      route<&get_statement>(Method::get, "/api/v1/statement", "get_statement",
+                            "What was used and what it costs", Resource::statement, Action::read,
+                            grouped),
+      stream_route<&export_usage>(Method::get, "/api/v1/statement/usage.csv", "export_usage",
+                                  "The statement's lines as FOCUS columns", Resource::statement,
+                                  Action::read, which),
+      stream_route<&export_prices>(Method::get, "/api/v1/price-books/prices.csv",
+                                   "export_prices", "Every price of every version",
+                                   Resource::price_book, Action::list),
+      route<&list_accounts>(Method::get, "/api/v1/accounts", "list_accounts", "Ledger accounts",
+                            Resource::ledger, Action::list,
+                            with_page({{"org", "path or id; the platform when left out"}})),
+      route<&check_ledger>(Method::get, "/api/v1/ledger/balance", "check_ledger",
+                           "The trial balance: every currency must come to zero",
+                           Resource::ledger, Action::read),
+  };
+  table[2].entry = Entry::signed_in;
+  return table;
+}
+
+}  // namespace bessemer::api
