@@ -1,0 +1,57 @@
+// bessemer: the daemon and its tools here; every other word goes to the client.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "application/cli/cli.h"
+#include "application/daemon/daemon.h"
+#include "application/daemon/journal_tool.h"
+
+namespace {
+
+using namespace bessemer;
+
+std::string program_directory() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
+}
+
+int fail(const Error& error) {
+  fmt::print(stderr, "bessemer: {}\n", to_text(error));
+  return 1;
+}
+
+int run_daemon(const std::vector<std::string>& words) {
+  daemon::Options options;
+  options.home = daemon::home_path();
+  options.program_directory = program_directory();
+  for (const std::string& word : words) {
+    if (word == "--insecure") {
+      options.insecure = true;
+    } else {
+      fmt::print(stderr, "usage: bessemer daemon [--insecure]\n");
+      return 2;
+    }
+  }
+  auto started = daemon::Daemon::start(std::move(options));
+  if (!started) return fail(started.error());
+  return (*started)->run();
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::vector<std::string> rest(words + std::min(count, 2), words + count);
+  const std::string_view first = count > 1 ? words[1] : "";
+  if (first == "daemon") return run_daemon(rest);
+  if (first == "journal") return daemon::run_journal_tool(rest);
+  return cli::run_process(count, words,
+                          {{"daemon", "run the factory in this process"},
+                           {"journal cat", "print the facts of a state directory, one a line"},
+                           {"journal verify", "check the chain of facts"},
+                           {"journal snapshot", "fold the facts into a snapshot"}});
+}

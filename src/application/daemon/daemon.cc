@@ -1,0 +1,188 @@
+// The daemon's life: recover, adopt, listen, act, end.
+#include "application/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "application/daemon/first_start.h"
+#include "application/daemon/log.h"
+
+namespace bessemer::daemon {
+namespace {
+
+constexpr Duration maintain_every = seconds(1);
+constexpr Duration longest_sleep = seconds(5);
+
+// Calls a function when a descriptor is readable.
+class Readable final : public real::Watcher {
+ public:
+  explicit Readable(std::function<void()> then) : then_(std::move(then)) {}
+  void on_events(std::uint32_t) override { then_(); }
+
+ private:
+  std::function<void()> then_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Options options) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options)));
+  TRY(daemon->open());
+  TRY(daemon->listen());
+  TRY(daemon->watch_signals());
+  daemon->conductor_->adopt();
+  daemon->act();
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  if (committer_) (void)committer_->finish().has_value();
+}
+
+Result<void> Daemon::open_secrets() {
+  TRY_ASSIGN(auto master, secret::MasterKey::open(*home_.disk, entropy_));
+  master_ = std::make_unique<secret::MasterKey>(std::move(master));
+  TRY_ASSIGN(auto vault, secret::Vault::open(*home_.disk, entropy_, *master_));
+  vault_ = std::make_unique<secret::Vault>(std::move(vault));
+  TRY_ASSIGN(auto people, secret::People::open(*home_.disk, entropy_, *master_));
+  people_ = std::make_unique<secret::People>(std::move(people));
+  return {};
+}
+
+Result<void> Daemon::open() {
+  TRY_ASSIGN(home_, open_home(options_.home, entropy_));
+  TRY_ASSIGN(loop_, real::Loop::open());
+  engine::Options engine_options;
+  entropy_.fill(std::as_writable_bytes(std::span(engine_options.mark)));
+  TRY_ASSIGN(engine_, engine::Engine::open(*home_.disk, engine_options));
+  TRY(begin_factory(*engine_, home_, clock_, entropy_));
+  TRY(open_secrets());
+  std::vector<executor::SimulatedAccelerators> simulated;
+  for (const SimulatedPool& pool : home_.config.simulated_accelerators) {
+    simulated.push_back({pool.model, pool.count, pool.memory_bytes.value_or(80ull << 30)});
+  }
+  TRY_ASSIGN(const executor::Inventory inventory, executor::take_inventory(simulated));
+  TRY(register_machine(*engine_, home_, inventory, clock_, entropy_));
+  TRY(engine_->commit_now());
+  TRY_ASSIGN(store_, StoreThread::open(home_.at("artifacts"), *loop_));
+  bytes_ = std::make_unique<TaskBytes>(home_, *store_, *vault_, *engine_);
+  executor::LocalOptions local;
+  local.tasks_directory = home_.at("tasks");
+  local.supervisor = options_.program_directory + "/bessemer-supervisor";
+  local.clock = &clock_;
+  TRY_ASSIGN(executor_, executor::LocalExecutor::open(std::move(local)));
+  for (const std::string& missing : executor_->capabilities().missing) {
+    log_line("warning", "isolation is incomplete", {{"missing", missing}});
+  }
+  conductor::Options conduct;
+  conduct.least_isolation = home_.config.isolation.value_or(workload::Isolation::strict);
+  conductor_ = std::make_unique<conductor::Conductor>(*engine_, *executor_, *bytes_, clock_,
+                                                      entropy_, conduct);
+  committer_ = std::make_unique<Committer>(engine_->journal(), *loop_,
+                                           [this](Result<void> done) { committed(done); });
+  engine_->watch([this](const factory::Fact&) { act_soon(); });
+  executor_events_ = real::Descriptor(::fcntl(executor_->poll_fd(), F_DUPFD_CLOEXEC, 0));
+  watchers_.push_back(std::make_unique<Readable>([this] { act_soon(); }));
+  TRY(loop_->watch(executor_events_, *watchers_.back()));
+  loop_->after(maintain_every, [this] { maintain(); });
+  return {};
+}
+
+Result<void> Daemon::listen() {
+  logs_ = std::make_unique<TaskLogs>(home_, *executor_);
+  events_ = std::make_unique<api::EventHub>(*engine_);
+  api_ = std::make_unique<api::Api>(
+      api::Services{*engine_, clock_, entropy_, *conductor_, *executor_, *store_, *vault_,
+                    *people_, *home_.disk, *logs_, *events_,
+                    *loop_});
+  server_ = std::make_unique<server::HttpServer>(*loop_, *api_);
+  TRY_ASSIGN(const real::Address wanted,
+             real::parse_address(home_.config.listen.value_or("127.0.0.1:7420")));
+  if (!wanted.is_loopback() && !options_.insecure) {
+    return forbidden("the API would be open to the network without TLS")
+        .at("listen")
+        .fix("listen on 127.0.0.1, or start with --insecure");
+  }
+  TRY_ASSIGN(address_, server_->listen(wanted));
+  real::Address local;
+  local.path = home_.at("run/api.sock");
+  TRY(server_->listen(local));
+  TRY(world::replace_file(*home_.disk, "run/address", to_text(address_) + "\n"));
+  return {};
+}
+
+Result<void> Daemon::watch_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signals_ = real::Descriptor(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  watchers_.push_back(std::make_unique<Readable>([this] {
+    signalfd_siginfo info{};
+    bool end = false;
+    while (::read(signals_.get(), &info, sizeof info) > 0) end = end || info.ssi_signo != SIGHUP;
+    if (end) stop();
+  }));
+  TRY(loop_->watch(signals_, *watchers_.back()));
+  return {};
+}
+
+int Daemon::run() {
+  log_line("info", "ready", {{"address", to_text(address_)}, {"home", home_.path}});
+  loop_->run();
+  return status_;
+}
+
+// A failed commit is fatal: nobody knows what the disk holds. The next start recovers.
+void Daemon::committed(Result<void> result) {
+  if (!result) {
+    log_line("error", "the journal failed; ending", {{"error", to_text(result.error())}});
+    ::_exit(70);
+  }
+  engine_->release();
+}
+
+void Daemon::act_soon() {
+  if (acting_soon_) return;
+  acting_soon_ = true;
+  loop_->later([this] {
+    acting_soon_ = false;
+    act();
+  });
+}
+
+void Daemon::act() {
+  conductor_->turn();
+  committer_->kick();
+  loop_->cancel(wake_);
+  Duration sleep = longest_sleep;
+  if (const auto next = conductor_->next_moment()) {
+    sleep = std::clamp(*next - clock_.now(), milliseconds(10), longest_sleep);
+  }
+  wake_ = loop_->after(sleep, [this] { act(); });
+}
+
+void Daemon::maintain() {
+  api_->tick();
+  // Compressing sealed segments takes as long as it takes: not on the loop.
+  store_->post([journal = &engine_->journal()](artifact::Store&) -> StoreThread::Then {
+    for (int i = 0; i < 4; ++i) {
+      const auto more = journal->maintain();
+      if (!more || !*more) break;
+    }
+    return {};
+  });
+  loop_->after(maintain_every, [this] { maintain(); });
+}
+
+void Daemon::stop() {
+  log_line("info", "ending", {});
+  server_->drain(seconds(5), [this] { loop_->stop(); });
+}
+
+}  // namespace bessemer::daemon

@@ -1,0 +1,74 @@
+// The facts as people can read them, their chain checked, and snapshots of their fold.
+#include "application/daemon/journal_tool.h"
+
+#include <fmt/format.h>
+
+#include "application/daemon/home.h"
+#include "application/engine/engine.h"
+#include "base/text.h"
+
+namespace bessemer::daemon {
+namespace {
+
+int fail(const Error& error) {
+  fmt::print(stderr, "bessemer journal: {}\n", to_text(error));
+  return 1;
+}
+
+Result<void> cat(world::Disk& disk, journal::Sequence from) {
+  auto opened = journal::read_journal(disk, "journal", from);
+  if (!opened && opened.error().code == Code::not_found) return {};
+  TRY_ASSIGN(const auto cursor, std::move(opened));
+  journal::Batch batch;
+  while (true) {
+    TRY_ASSIGN(const bool more, cursor->next(batch));
+    if (!more) return {};
+    journal::Records records(batch.body);
+    journal::Record record;
+    for (journal::Sequence sequence = batch.first; records.next(record); ++sequence) {
+      if (sequence < from) continue;
+      TRY_ASSIGN(const factory::Fact fact,
+                 factory::decode_fact(sequence, record.type, record.bytes));
+      fmt::print("{}\n", factory::to_json(fact));
+    }
+  }
+}
+
+}  // namespace
+
+int run_journal_tool(const std::vector<std::string>& words) {
+  const std::string verb = words.empty() ? "" : words.front();
+  journal::Sequence from = 1;
+  if (words.size() == 3 && words[1] == "--from") {
+    const auto given = parse_unsigned(words[2]);
+    if (!given || *given == 0) return fail(invalid("must be a sequence from 1").at("--from"));
+    from = *given;
+  } else if (words.size() != 1) {
+    fmt::print(stderr, "usage: bessemer journal cat [--from SEQUENCE] | verify | snapshot\n");
+    return 2;
+  }
+  auto disk = real::RealDisk::open_root(home_path());
+  if (!disk) return fail(disk.error());
+  if (verb == "cat") {
+    const auto done = cat(**disk, from);
+    return done ? 0 : fail(done.error());
+  }
+  if (verb == "verify") {
+    const auto audit = journal::audit_journal(**disk, "journal");
+    if (!audit) return fail(audit.error());
+    if (!audit->fault.empty()) return fail(internal(audit->fault));
+    fmt::print("{} facts in {} batches; the chain holds; head {}\n", audit->head.sequence,
+               audit->batches, to_text(audit->head.chain));
+    return 0;
+  }
+  if (verb == "snapshot") {
+    const auto at = engine::write_snapshot(**disk, {});
+    if (!at) return fail(at.error());
+    fmt::print("snapshot at fact {}\n", *at);
+    return 0;
+  }
+  fmt::print(stderr, "usage: bessemer journal cat [--from SEQUENCE] | verify | snapshot\n");
+  return 2;
+}
+
+}  // namespace bessemer::daemon

@@ -1,0 +1,48 @@
+// The thread that moves bytes: it alone touches the artifact store.
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "application/api/services.h"
+#include "data/artifact/directory_store.h"
+#include "world/real/disk.h"
+#include "world/real/loop.h"
+#include "world/real/tree.h"
+
+namespace bessemer::daemon {
+
+class StoreThread final : public api::StoreQueue {
+ public:
+  // `directory` is the store's, absolute. Errors: those of the disk.
+  static Result<std::unique_ptr<StoreThread>> open(const std::string& directory, real::Loop& loop);
+  ~StoreThread() override;
+
+  // Runs `job` after those before it, then what it returned on the loop's thread. Any thread.
+  void post(Job job) override;
+  // Jobs that wait: callers that stream stop above a bound of their own.
+  std::size_t waiting() const override;
+  const std::string& directory() const { return directory_; }
+
+ private:
+  StoreThread(std::string directory, real::Loop& loop) : directory_(std::move(directory)),
+                                                         loop_(loop) {}
+  void run();
+
+  std::string directory_;
+  real::Loop& loop_;
+  std::unique_ptr<real::RealDisk> disk_;
+  std::unique_ptr<real::RealTree> tree_;
+  std::unique_ptr<artifact::DirectoryStore> store_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace bessemer::daemon
