@@ -41,6 +41,10 @@ UWide lost_work(const Running& running, Instant now) {
 
 constexpr std::size_t answered = ~std::size_t{0};
 
+// Victims looked at for the claims of one plan: some tenths of a second. Who is left claims in the
+// next one.
+constexpr std::uint64_t max_effort = 5'000'000;
+
 // Rooms added up by node, and by accelerator.
 struct Sum {
   std::uint64_t cpu = 0, memory = 0;
@@ -78,6 +82,7 @@ std::vector<Room> beyond(const Rooms& wanted, const Rooms& given) {
 // ---- claims of an earlier plan whose victims still have their notice
 
 void Planner::list_victims() {
+  std::vector<std::pair<UWide, std::uint32_t>> order;  // work lost, index
   for (std::uint32_t i = 0; i < snapshot_.running.size(); ++i) {
     const Running& running = snapshot_.running[i];
     check(running.pool < victims_.size(), "scheduler: a pool that is not");
@@ -87,15 +92,20 @@ void Planner::list_victims() {
     leaving_[i] = running.stopping_until.has_value();
     // What began only now has not yet had its turn to run.
     const bool began = running.started_at < snapshot_.now;
-    if (!leaving_[i] && began) victims_[running.pool].push_back(i);
+    if (!leaving_[i] && began) order.emplace_back(lost_work(running, snapshot_.now), i);
   }
-  for (auto& list : victims_) {
-    std::sort(list.begin(), list.end(), [&](std::uint32_t left, std::uint32_t right) {
-      const Running &a = snapshot_.running[left], &b = snapshot_.running[right];
-      const UWide lost_a = lost_work(a, snapshot_.now), lost_b = lost_work(b, snapshot_.now);
-      return std::tie(a.priority, lost_a, b.started_at, a.workload) <
-             std::tie(b.priority, lost_b, a.started_at, b.workload);
-    });
+  std::sort(order.begin(), order.end(), [&](const auto& left, const auto& right) {
+    const Running &a = snapshot_.running[left.second], &b = snapshot_.running[right.second];
+    return std::tie(a.priority, left.first, b.started_at, a.workload) <
+           std::tie(b.priority, right.first, a.started_at, b.workload);
+  });
+  if (!order.empty()) on_node_.resize(snapshot_.nodes.size());
+  for (const auto& [lost, victim] : order) {
+    victims_[snapshot_.running[victim].pool].push_back(victim);
+    for (const Place& place : snapshot_.running[victim].tasks) {
+      auto& here = on_node_[place.node];
+      if (here.empty() || here.back() != victim) here.push_back(victim);
+    }
   }
 }
 
@@ -211,7 +221,7 @@ void Planner::claim_again() {
 
 bool Planner::claim(std::uint32_t index) {
   const Pending& pending = snapshot_.pending[index];
-  if (unaffordable(pending)) return false;
+  if (effort_ > max_effort || unaffordable(pending)) return false;
   for (const Means means : {Means::reclaim, Means::preempt}) {
     for (const std::uint32_t pool : pools_of(index)) {
       if (pool >= snapshot_.pools.size() || victims_[pool].empty()) continue;
@@ -252,7 +262,7 @@ bool Planner::may_take(std::uint32_t index, std::uint32_t pool, Means means,
                        std::uint32_t victim) const {
   const Pending& pending = snapshot_.pending[index];
   const Running& running = snapshot_.running[victim];
-  if (leaving_[victim]) return false;
+  if (leaving_[victim] || running.pool != pool) return false;
   if (means == Means::preempt) {
     return running.queue == pending.queue && running.priority < pending.priority;
   }
@@ -267,6 +277,7 @@ std::vector<std::uint32_t> Planner::take_from(std::uint32_t index, std::uint32_t
   const bool needs_room = !would_fit(index, pool);
   std::vector<std::uint32_t> victims;
   for (const std::uint32_t victim : list) {
+    effort_ += 16;
     if (!may_take(index, pool, means, victim)) continue;
     const auto& tasks = snapshot_.running[victim].tasks;
     const bool helps = std::any_of(tasks.begin(), tasks.end(), [&](const Place& place) {
@@ -281,46 +292,80 @@ std::vector<std::uint32_t> Planner::take_from(std::uint32_t index, std::uint32_t
   return {};
 }
 
-// The victims on each of the first nodes, gentlest first: a single task needs only one node.
-std::vector<std::vector<std::uint32_t>> Planner::by_node(std::uint32_t index, std::uint32_t pool,
-                                                         Means means) const {
-  constexpr std::size_t most_nodes = 64;  // compared; beyond that the gentlest victims decide
-  std::vector<std::vector<std::uint32_t>> lists;
-  std::map<std::uint32_t, std::size_t> list_of;
-  for (const std::uint32_t victim : victims_[pool]) {
-    if (!may_take(index, pool, means, victim)) continue;
-    for (const Place& place : snapshot_.running[victim].tasks) {
-      const auto at = list_of.find(place.node);
-      if (at == list_of.end() && lists.size() == most_nodes) continue;
-      const std::size_t list = at == list_of.end() ? lists.size() : at->second;
-      if (at == list_of.end()) {
-        list_of.emplace(place.node, list);
-        lists.emplace_back();
-      }
-      if (lists[list].empty() || lists[list].back() != victim) lists[list].push_back(victim);
-    }
+// Visits who may be asked as things stand, gentlest first, until visit() says to stop.
+template <class Visit>
+void Planner::each_candidate(std::uint32_t index, std::uint32_t pool, Means means,
+                             Visit&& visit) {
+  const auto& all = victims_[pool];
+  std::size_t& first = first_victim_[pool];
+  while (first < all.size() && leaving_[all[first]]) ++first;
+  // Whether it may be taken is the same for all work of a queue and priority.
+  std::map<std::pair<std::uint32_t, std::int32_t>, bool> known;
+  for (std::size_t i = first; i < all.size(); ++i) {
+    ++effort_;
+    if (leaving_[all[i]]) continue;
+    const Running& running = snapshot_.running[all[i]];
+    const auto [at, fresh] = known.try_emplace({running.queue, running.priority}, false);
+    if (fresh) at->second = may_take(index, pool, means, all[i]);
+    if (at->second && !visit(all[i])) return;
   }
-  return lists;
 }
 
-// Removes the victims that lose the least work: from one node where one will do, else from all.
+std::vector<std::uint32_t> Planner::candidates(std::uint32_t index, std::uint32_t pool,
+                                               Means means) {
+  std::vector<std::uint32_t> list;
+  each_candidate(index, pool, means, [&](std::uint32_t victim) {
+    list.push_back(victim);
+    return true;
+  });
+  return list;
+}
+
+// The first nodes that would have room if all their candidates went.
+std::vector<std::uint32_t> Planner::promising_nodes(std::uint32_t index, std::uint32_t pool,
+                                                    Means means) {
+  constexpr std::size_t most_nodes = 16;  // compared
+  const Shape& shape = snapshot_.pending[index].shape;
+  std::vector<std::uint32_t> nodes;
+  fleet_.forget_gains();
+  each_candidate(index, pool, means, [&](std::uint32_t victim) {
+    const Running& running = snapshot_.running[victim];
+    for (const Place& place : running.tasks) {
+      effort_ += 4;
+      if (!fleet_.gain(shape, room_of(running, place))) continue;
+      if (std::find(nodes.begin(), nodes.end(), place.node) == nodes.end()) {
+        nodes.push_back(place.node);
+      }
+    }
+    return nodes.size() < most_nodes;
+  });
+  return nodes;
+}
+
+// The victims on the one node where the least work is lost; none when no single node will do.
+std::vector<std::uint32_t> Planner::on_one_node(std::uint32_t index, std::uint32_t pool,
+                                                Means means) {
+  std::optional<std::pair<UWide, std::uint32_t>> best;
+  for (const std::uint32_t node : promising_nodes(index, pool, means)) {
+    const auto victims = take_from(index, pool, means, on_node_[node]);
+    if (victims.empty()) continue;
+    UWide lost = 0;
+    for (const std::uint32_t victim : victims) {
+      lost += lost_work(snapshot_.running[victim], snapshot_.now);
+      put_back(victim);
+    }
+    if (!best || std::pair(lost, node) < *best) best = std::pair(lost, node);
+  }
+  if (!best) return {};
+  return take_from(index, pool, means, on_node_[best->second]);
+}
+
+// Removes the victims that lose the least work; a single task needs only one node.
 std::vector<std::uint32_t> Planner::gather(std::uint32_t index, std::uint32_t pool, Means means) {
   if (snapshot_.pending[index].tasks == 1 && !would_fit(index, pool)) {
-    const auto lists = by_node(index, pool, means);
-    std::optional<std::pair<UWide, std::size_t>> best;
-    for (std::size_t i = 0; i < lists.size(); ++i) {
-      const auto victims = take_from(index, pool, means, lists[i]);
-      if (victims.empty()) continue;
-      UWide lost = 0;
-      for (const std::uint32_t victim : victims) {
-        lost += lost_work(snapshot_.running[victim], snapshot_.now);
-        put_back(victim);
-      }
-      if (!best || std::pair(lost, i) < *best) best = std::pair(lost, i);
-    }
-    if (best) return take_from(index, pool, means, lists[best->second]);
+    return on_one_node(index, pool, means);
   }
-  return take_from(index, pool, means, victims_[pool]);
+  return take_from(index, pool, means, candidates(index, pool, means));
 }
 
 // Puts back every victim that the workload can do without, the hardest hit first.

@@ -149,6 +149,39 @@ bool Fleet::has(const Shape& shape, const Room& room) const {
   });
 }
 
+bool Fleet::gain(const Shape& shape, const Room& part) {
+  const std::uint32_t node = part.place.node;
+  const NodeRoom& room = nodes_[node];
+  if (gains_.empty()) {
+    gains_.resize(nodes_.size());
+    device_gains_.resize(devices_.size());
+  }
+  Gain& gain = gains_[node];
+  const auto first = static_cast<std::ptrdiff_t>(room.first_device);
+  if (gain.round != round_) {
+    gain = {round_, 0, 0};
+    std::fill_n(device_gains_.begin() + first, room.devices, 0u);
+  }
+  gain.cpu += part.cpu_millis;
+  gain.memory += part.memory_bytes;
+  for (const Share& share : part.place.devices) {
+    if (usable_[room.first_device + share.index]) {
+      device_gains_[room.first_device + share.index] += share.milli;
+    }
+  }
+  if (!suits(shape, node) || room.cpu + gain.cpu < shape.cpu_millis ||
+      room.memory + gain.memory < shape.memory_bytes) {
+    return false;
+  }
+  std::uint32_t whole = 0, most = 0;
+  for (std::size_t i = room.first_device; i < room.first_device + room.devices; ++i) {
+    const std::uint32_t free = devices_[i] + device_gains_[i];
+    if (free >= whole_milli) ++whole;
+    most = std::max(most, free);
+  }
+  return whole >= shape.gpus && most >= shape.gpu_milli;
+}
+
 bool Fleet::takes(const Group& group, const Shape& shape) const {
   if (shape.milli() == 0) return true;
   if (group.model.empty()) return false;

@@ -29,6 +29,7 @@ Planner::Planner(const Snapshot& snapshot)
       all_pools_(snapshot.pools.size()),
       decided_(snapshot.pending.size(), false),
       victims_(snapshot.pools.size()),
+      first_victim_(snapshot.pools.size(), 0),
       leaving_(snapshot.running.size(), false) {
   std::iota(all_pools_.begin(), all_pools_.end(), 0u);
   for (const SpendLimit& limit : snapshot.spend_limits) money_.push_back(limit.available_nano);

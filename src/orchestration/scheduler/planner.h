@@ -58,11 +58,15 @@ class Planner {
   bool claim(std::uint32_t index);
   bool claim(std::uint32_t index, std::uint32_t pool, Means means);
   bool may_take(std::uint32_t index, std::uint32_t pool, Means means, std::uint32_t victim) const;
+  std::vector<std::uint32_t> candidates(std::uint32_t index, std::uint32_t pool, Means means);
+  std::vector<std::uint32_t> promising_nodes(std::uint32_t index, std::uint32_t pool,
+                                             Means means);
+  template <class Visit>
+  void each_candidate(std::uint32_t index, std::uint32_t pool, Means means, Visit&& visit);
   std::vector<std::uint32_t> gather(std::uint32_t index, std::uint32_t pool, Means means);
   std::vector<std::uint32_t> take_from(std::uint32_t index, std::uint32_t pool, Means means,
                                        const std::vector<std::uint32_t>& list);
-  std::vector<std::vector<std::uint32_t>> by_node(std::uint32_t index, std::uint32_t pool,
-                                                  Means means) const;
+  std::vector<std::uint32_t> on_one_node(std::uint32_t index, std::uint32_t pool, Means means);
   void spare(std::uint32_t index, std::uint32_t pool, std::vector<std::uint32_t>& victims);
   std::optional<std::vector<Place>> fits(std::uint32_t index, std::uint32_t pool);
   bool would_fit(std::uint32_t index, std::uint32_t pool);
@@ -81,9 +85,12 @@ class Planner {
   std::vector<Class> classes_;                            // by class and pool
   std::vector<bool> decided_;                             // of each pending workload
   std::vector<std::vector<std::uint32_t>> victims_;       // of each pool, gentlest first
+  std::vector<std::size_t> first_victim_;                 // of each pool: those before it leave
+  std::vector<std::vector<std::uint32_t>> on_node_;       // victims of each node, gentlest first
   std::vector<bool> leaving_;                             // of each running workload
   std::map<NodeId, std::uint32_t> node_index_;            // only where something is reserved
   std::set<ClaimKey> hopeless_;                           // claims that found too little
+  std::uint64_t effort_ = 0;                              // spent on claims: see max_effort
   // Who waits for room or under a limit, and the place of its verdict in plan_.waits.
   std::vector<std::pair<std::uint32_t, std::size_t>> short_;
   Plan plan_;
