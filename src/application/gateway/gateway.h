@@ -38,6 +38,8 @@ class Gateway final : ControlUser {
   void drain(Duration patience);
   const CallCounts& counts() const { return around_.counts; }
   const Till& till() const { return till_; }
+  bool connected() const { return link_.connected(); }
+  std::uint64_t configured() const { return catalogue_.version(); }
   // It has a configuration and may take requests.
   bool ready() const { return catalogue_.version() > 0 && till_.is_open(); }
 

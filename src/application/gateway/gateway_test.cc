@@ -398,6 +398,12 @@ class Factory {
     return R"({"model":"small","messages":[{"role":"user","content":")" + text + "\"}]" + more +
            "}";
   }
+  bool wait_configured() {
+    return wait([this] { return gateway->configured() == plane->configuration.version; });
+  }
+  std::string audit() {
+    return run([this] { return lease::audit(plane->leases, plane->budgets); });
+  }
   // Everything shipped and counted.
   bool all_billed(std::size_t requests) {
     return wait([&] { return plane->billed.size() == requests; });
@@ -434,6 +440,7 @@ class Factory {
     digits.names = {"digits"};
     digits.protocol = control::Protocol::v2;
     digits.engine_model = "mnist";
+    digits.sku = "digits";
     configuration.endpoints.push_back(digits);
     pricing::Version prices;
     prices.id = PriceBookId{3, 1};
@@ -469,6 +476,417 @@ TEST(Gateway, bills_a_whole_answer_exactly) {
   EXPECT_EQ(bill.counts.output, 7u);
   EXPECT_EQ(bill.money, 17'000);
   EXPECT_EQ(to_text(bill.request), *answer->find("x-request-id"));
+}
+
+
+// The events of a stream: the data of each.
+std::vector<std::string> events_of(const std::string& body) {
+  std::vector<std::string> out;
+  http::SseScanner scanner;
+  http::SseScanner::Event event;
+  std::string_view rest = body;
+  while (scanner.next(rest, event) == http::SseScanner::Step::event) {
+    if (event.has_data) out.emplace_back(event.data);
+    rest.remove_prefix(event.raw.size());
+  }
+  EXPECT_TRUE(rest.empty()) << rest;
+  return out;
+}
+
+TEST(Gateway, streams_and_hides_the_usage_that_was_not_asked_for) {
+  Factory factory;
+  for (const std::string engine : {"", "only at end"}) {
+    const auto answer = factory.chat("say 5 " + engine, R"(,"stream":true,"max_tokens":20)");
+    ASSERT_TRUE(answer) << to_text(answer.error());
+    EXPECT_EQ(answer->status, 200) << answer->body;
+    const auto events = events_of(answer->body);
+    ASSERT_EQ(events.size(), 6u) << answer->body;
+    EXPECT_EQ(events[0], R"({"choices":[{"delta":{"content":"tok 1"}}]})");
+    EXPECT_EQ(events[5], "[DONE]");
+    EXPECT_EQ(answer->body.find("usage"), std::string::npos) << answer->body;
+  }
+  const auto asked = factory.chat(
+      "say 5", R"(,"stream":true,"max_tokens":20,"stream_options":{"include_usage":true})");
+  const auto events = events_of(asked->body);
+  ASSERT_EQ(events.size(), 7u) << asked->body;
+  EXPECT_NE(events[5].find(R"("completion_tokens":5)"), std::string::npos);
+  EXPECT_EQ(events[4].find("usage"), std::string::npos);
+  ASSERT_TRUE(factory.all_billed(3));
+  for (const auto& bill : factory.plane->billed) {
+    EXPECT_EQ(bill.counts.input, 10u);
+    EXPECT_EQ(bill.counts.output, 5u);
+  }
+}
+
+TEST(Gateway, extends_long_streams_slice_by_slice) {
+  Factory factory({.budget = 10'000'000});
+  const auto answer = factory.chat("say 1500", R"(,"stream":true)");
+  ASSERT_TRUE(answer) << to_text(answer.error());
+  EXPECT_EQ(events_of(answer->body).size(), 1501u);
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_EQ(factory.plane->billed.front().counts.output, 1500u);
+  const auto& log = factory.run([&] { return factory.plane->logs.at(1); });
+  EXPECT_EQ(log.violations, 0u);
+  EXPECT_EQ(log.estimated, 0u);
+}
+
+TEST(Gateway, cuts_a_stream_whose_budget_ends_and_bills_what_was_delivered) {
+  Factory factory({.budget = 1'500'000});  // about 1500 tokens
+  const auto answer = factory.chat("say 5000", R"(,"stream":true)");
+  ASSERT_TRUE(answer) << to_text(answer.error());
+  const auto events = events_of(answer->body);
+  EXPECT_NE(events.back().find("budget"), std::string::npos) << events.back();
+  ASSERT_TRUE(factory.all_billed(1));
+  const auto money = factory.plane->billed_money();
+  EXPECT_LE(money, 1'500'000);
+  EXPECT_GT(money, 500'000);
+  EXPECT_GE(factory.plane->billed.front().counts.output, events.size() - 1);
+}
+
+TEST(Gateway, estimates_and_marks_when_the_engine_does_not_count) {
+  Factory factory;
+  EXPECT_EQ(factory.chat("say 8 no usage", R"(,"max_tokens":20)")->status, 200);
+  const auto streamed = factory.chat("say 8 no usage", R"(,"stream":true,"max_tokens":20)");
+  EXPECT_EQ(events_of(streamed->body).size(), 9u);
+  ASSERT_TRUE(factory.all_billed(2));
+  EXPECT_EQ(factory.plane->billed[0].counts.output, 8u);  // 4 bytes each
+  EXPECT_GE(factory.plane->billed[1].counts.output, 8u);
+  EXPECT_GT(factory.plane->billed[1].counts.input, 0u);
+  EXPECT_EQ(factory.run([&] { return factory.plane->logs.at(1).estimated; }), 2u);
+}
+
+TEST(Gateway, exactly_as_many_as_the_budget_pays_are_served) {
+  Factory factory({.budget = 5'000'000'000});  // a fixed price a request: what is held is charged
+  factory.run([&] {
+    auto& prices = factory.plane->configuration.prices.front().prices;
+    for (auto& price : prices) price.amount.nano = price.meter == pricing::Meter::requests
+                                                       ? Wide{100'000'000} : Wide{0};
+    factory.plane->publish();
+  });
+  std::atomic<int> served = 0, refused = 0, other = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&] {
+        auto client = factory.client();
+        for (int i = 0; i < 25; ++i) {
+          const auto answer =
+              client.call({"POST", "/v1/chat/completions",
+                           {{"authorization", "Bearer " + factory.key}},
+                           Factory::chat_body("say 7", R"(,"max_tokens":20)")});
+          if (!answer) ++other;
+          else if (answer->status == 200) ++served;
+          else if (answer->status == 429 && *answer->find("x-should-retry") == "false") ++refused;
+          else ++other;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(served, 50);
+  EXPECT_EQ(refused, 150);
+  EXPECT_EQ(other, 0);
+  ASSERT_TRUE(factory.all_billed(50));
+  EXPECT_EQ(factory.plane->billed_money(), 5'000'000'000);
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->refusals.size() == 150; }));
+}
+
+TEST(Gateway, passes_on_what_is_the_callers_and_hides_what_is_not) {
+  Factory factory;
+  const struct { const char* text; int status; const char* says; } table[] = {
+      {"bad request", 400, "too long"},
+      {"server trouble", 503, "the engine answered 500"},
+      {"error in 200", 503, "the engine answered with an error"},
+      {"not json", 503, "the engine answered with an error"},
+      {"break at once", 503, "closed the connection"},
+  };
+  for (const auto& [text, status, says] : table) {
+    for (const std::string more : {"", R"(,"stream":true)"}) {
+      const auto answer = factory.chat(text, more);
+      ASSERT_TRUE(answer) << text << to_text(answer.error());
+      EXPECT_EQ(answer->status, status) << text << more << answer->body;
+      EXPECT_NE(answer->body.find(says), std::string::npos) << text << more << answer->body;
+    }
+  }
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->logs[1].voided == 10; }));
+  EXPECT_EQ(factory.run([&] { return factory.plane->billed.size(); }), 0u);
+  EXPECT_EQ(factory.run([&] { return factory.gateway->till().holder().log.holds.size(); }), 0u);
+}
+
+TEST(Gateway, bills_a_stream_that_the_engine_breaks_off_and_says_so) {
+  Factory factory;
+  for (const std::string how : {"say 9 break after 4", "say 4 error event"}) {
+    const auto answer = factory.chat(how, R"(,"stream":true,"max_tokens":20)");
+    ASSERT_TRUE(answer) << to_text(answer.error());
+    const auto events = events_of(answer->body);
+    ASSERT_EQ(events.size(), 5u) << answer->body;
+    EXPECT_NE(events[4].find(R"({"error":{"message":)"), std::string::npos) << events[4];
+  }
+  ASSERT_TRUE(factory.all_billed(2));
+  EXPECT_EQ(factory.plane->billed[0].counts.output, 4u);
+  EXPECT_EQ(factory.plane->billed[1].counts.output, 4u);
+}
+
+TEST(Gateway, ends_a_stream_without_done) {
+  Factory factory;
+  const auto answer = factory.chat("say 3 no done", R"(,"stream":true,"max_tokens":20)");
+  ASSERT_TRUE(answer) << to_text(answer.error());
+  EXPECT_EQ(events_of(answer->body).size(), 3u);
+  EXPECT_TRUE(factory.all_billed(1));
+}
+
+TEST(Gateway, cancels_the_engine_when_the_client_leaves_and_bills_what_was_produced) {
+  Factory factory;
+  struct Leave final : server::AnswerSink {
+    std::string all;
+    Result<void> on_piece(std::string_view piece) override {
+      all += piece;
+      if (all.find("tok 6") == std::string::npos) return {};
+      return invalid("enough");
+    }
+  } leave;
+  {
+    auto client = factory.client();
+    const auto left = client.call({"POST", "/v1/chat/completions",
+                                   {{"authorization", "Bearer " + factory.key}},
+                                   Factory::chat_body("say 6 stall", R"(,"stream":true)")},
+                                  leave);
+    EXPECT_FALSE(left);
+  }
+  EXPECT_TRUE(factory.wait([&] { return factory.engine->gone == 1; }));
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_EQ(factory.plane->billed.front().counts.output, 6u);
+  EXPECT_EQ(factory.plane->billed.front().counts.input, 10u);
+  // Before any output: nothing to bill.
+  {
+    auto client = factory.client();
+    client.set_patience(milliseconds(100));
+    EXPECT_FALSE(client.call({"POST", "/v1/chat/completions",
+                              {{"authorization", "Bearer " + factory.key}},
+                              Factory::chat_body("say 6 stall", "")}));
+  }
+  EXPECT_TRUE(factory.wait([&] { return factory.engine->gone == 2; }));
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->logs[1].voided == 1; }));
+}
+
+TEST(Gateway, times_out_an_engine_that_stalls) {
+  Factory factory({.timeouts = {.first_byte = milliseconds(80), .stall = milliseconds(80)}});
+  const auto whole = factory.chat("say 6 stall", R"(,"max_tokens":20)");
+  EXPECT_EQ(whole->status, 503);
+  const auto streamed = factory.chat("say 6 stall", R"(,"stream":true,"max_tokens":20)");
+  EXPECT_EQ(events_of(streamed->body).size(), 7u);
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_EQ(factory.plane->billed.front().counts.output, 6u);
+}
+
+TEST(Gateway, charges_an_engine_that_breaks_its_bound_and_routes_nothing_more_to_it) {
+  Factory factory({.budget = 100'000'000});
+  const auto answer = factory.chat("say 7 lie", R"(,"max_tokens":20)");
+  EXPECT_EQ(answer->status, 200) << answer->body;
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_EQ(factory.plane->billed.front().counts.output, 5000u);
+  const auto refused = factory.chat("say 7", R"(,"max_tokens":20)");
+  EXPECT_EQ(refused->status, 503);
+  ASSERT_TRUE(factory.wait([&] { return factory.plane->alerts.size() == 1; }));
+  EXPECT_TRUE(factory.plane->alerts.front().bound_violation);
+}
+
+TEST(Gateway, refuses_by_key_model_and_price) {
+  Factory factory;
+  auto client = factory.client();
+  const auto call = [&](const std::string& key, const std::string& model) {
+    return client.call({"POST", "/v1/chat/completions", {{"authorization", key}},
+                        R"({"model":")" + model + R"(","max_tokens":5,"x":"say 1"})"});
+  };
+  std::string wrong = factory.key;
+  wrong[10] = wrong[10] == 'x' ? 'y' : 'x';
+  EXPECT_EQ(call("", "small")->status, 401);
+  EXPECT_EQ(call("Basic abc", "small")->status, 401);
+  EXPECT_EQ(call("Bearer " + wrong, "small")->status, 401);
+  EXPECT_EQ(call("Bearer " + factory.key, "large")->status, 404);
+  EXPECT_EQ(call("bearer " + factory.key, "champion")->status, 200);
+  EXPECT_EQ(call("Bearer " + factory.key, "digits")->status, 404);
+  const auto with_key = [&](const std::function<void(control::KeyEntry&)>& change) {
+    factory.run([&] {
+      change(factory.plane->configuration.keys.front());
+      factory.plane->publish();
+    });
+    factory.wait_configured();
+    return call("Bearer " + factory.key, "small");
+  };
+  EXPECT_EQ(with_key([](auto& key) { key.models = {"big*", "other"}; })->status, 403);
+  EXPECT_EQ(with_key([](auto& key) { key.models = {"sm*"}; })->status, 200);
+  EXPECT_EQ(with_key([](auto& key) { key.may_call = false; })->status, 403);
+  EXPECT_EQ(with_key([](auto& key) {
+              key.may_call = true;
+              key.project = {};
+            })->status, 403);
+  EXPECT_EQ(with_key([](auto& key) {
+              key.project = project;
+              key.expires_at = Instant{1};
+            })->status, 401);
+  EXPECT_EQ(with_key([](auto& key) {
+              key.expires_at.reset();
+              key.revoked = true;
+            })->status, 401);
+  const auto unpriced = with_key([&](auto& key) {
+    key.revoked = false;
+    factory.plane->configuration.prices.front().prices.clear();
+  });
+  EXPECT_EQ(unpriced->status, 503);
+  EXPECT_NE(unpriced->body.find("unpriced"), std::string::npos) << unpriced->body;
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->refusals.size() >= 3; }));
+}
+
+TEST(Gateway, ends_streams_of_a_revoked_key_at_the_next_slice) {
+  Factory factory;
+  struct Revoke final : server::AnswerSink {
+    Factory* factory = nullptr;
+    std::string all;
+    bool done = false;
+    Result<void> on_piece(std::string_view piece) override {
+      all += piece;
+      if (std::exchange(done, true)) return {};
+      factory->run([this] {
+        factory->plane->configuration.keys.front().revoked = true;
+        factory->plane->publish();
+      });
+      return {};
+    }
+  } revoke;
+  revoke.factory = &factory;
+  auto client = factory.client();
+  // Long enough that the gateway waits for this client long before its end.
+  const auto answer = client.call({"POST", "/v1/chat/completions",
+                                   {{"authorization", "Bearer " + factory.key}},
+                                   Factory::chat_body("say 200000", R"(,"stream":true)")},
+                                  revoke);
+  ASSERT_TRUE(answer) << to_text(answer.error());
+  const auto events = events_of(revoke.all);
+  EXPECT_NE(events.back().find("revoked"), std::string::npos) << events.back();
+  EXPECT_LT(events.size(), 200'000u);
+  EXPECT_TRUE(factory.all_billed(1));
+}
+
+TEST(Gateway, serves_on_while_the_control_plane_is_away_and_ships_later) {
+  Factory factory({.budget = 100'000'000});
+  EXPECT_EQ(factory.chat("say 7", R"(,"max_tokens":20)")->status, 200);
+  ASSERT_TRUE(factory.all_billed(1));
+  factory.run([&] { factory.plane->vanish(); });
+  factory.wait([&] { return !factory.gateway->connected(); });
+  EXPECT_EQ(factory.chat("say 8", R"(,"max_tokens":20)")->status, 200);
+  std::array<std::byte, access::key_bytes> other{};
+  auto client = factory.client();
+  const auto never_seen = client.call(
+      {"POST", "/v1/chat/completions",
+       {{"authorization", "Bearer " + std::string(access::make_key(other).reveal())}},
+       Factory::chat_body("say 1", "")});
+  EXPECT_EQ(never_seen->status, 503);
+  EXPECT_NE(never_seen->body.find("control_plane_away"), std::string::npos);
+  // More than is lent: nobody can be asked, and that is not "budget exceeded".
+  const auto more = factory.chat("say 9", R"(,"max_tokens":90000)");
+  EXPECT_EQ(more->status, 503) << more->body;
+  factory.run([&] { factory.plane->listen(); });
+  ASSERT_TRUE(factory.all_billed(2));
+  EXPECT_EQ(factory.plane->billed.back().counts.output, 8u);
+  EXPECT_EQ(factory.chat("say 7", R"(,"max_tokens":20)")->status, 200);
+}
+
+TEST(Gateway, a_successor_resolves_what_its_predecessor_left_open) {
+  Factory factory({.budget = 100'000'000});
+  EXPECT_EQ(factory.chat("say 7", R"(,"max_tokens":20)")->status, 200);
+  std::jthread abandoned([&] {
+    auto client = factory.client();
+    // Its gateway dies in the middle.
+    EXPECT_FALSE(client.call({"POST", "/v1/chat/completions",
+                              {{"authorization", "Bearer " + factory.key}},
+                              Factory::chat_body("say 3 stall", R"(,"max_tokens":20)")}));
+  });
+  EXPECT_TRUE(factory.wait([&] { return factory.engine->asked == 2; }));
+  EXPECT_TRUE(factory.wait([&] {
+    return factory.gateway->till().holder().log.holds.size() == 1;
+  }));
+  factory.run([&] { factory.start_gateway(); });  // the old one goes without a word
+  abandoned.join();
+  EXPECT_TRUE(factory.wait([&] { return factory.ready(); }));
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->leases.epochs.size() == 1; }));
+  EXPECT_EQ(factory.run([&] { return factory.plane->logs.at(1).voided; }), 1u);
+  EXPECT_EQ(factory.chat("say 4", R"(,"max_tokens":20)")->status, 200);
+  ASSERT_TRUE(factory.all_billed(2));
+  EXPECT_EQ(factory.plane->billed_money(), (10 + 7 + 10 + 4) * 1000);
+  EXPECT_EQ(factory.audit(), "");
+}
+
+TEST(Gateway, drains_in_order_and_leaves_nothing_owed) {
+  Factory factory({.budget = 100'000'000});
+  EXPECT_EQ(factory.chat("say 7", R"(,"max_tokens":20)")->status, 200);
+  factory.run([&] { factory.gateway->drain(seconds(2)); });
+  ASSERT_TRUE(factory.wait([&] { return factory.ended.has_value(); }));
+  EXPECT_EQ(*factory.ended, "");
+  EXPECT_EQ(factory.plane->billed.size(), 1u);
+  EXPECT_TRUE(factory.plane->leases.epochs.empty());
+  EXPECT_TRUE(factory.plane->leases.leases.empty());
+}
+
+TEST(Gateway, serves_the_open_inference_protocol) {
+  Factory factory;
+  auto client = factory.client();
+  const auto call = [&](const std::string& method, const std::string& path) {
+    return client.call({method, path, {{"authorization", "Bearer " + factory.key}},
+                        method == "POST" ? R"({"inputs":[]})" : ""});
+  };
+  EXPECT_EQ(client.call({"GET", "/v2/health/live", {}, ""})->status, 200);
+  EXPECT_EQ(client.call({"GET", "/v2/health/ready", {}, ""})->status, 200);
+  const auto inferred = call("POST", "/v2/models/digits/infer");
+  EXPECT_EQ(inferred->status, 503) << "no price by request yet";
+  EXPECT_NE(inferred->body.find("no price"), std::string::npos) << inferred->body;
+  factory.run([&] {
+    auto& prices = factory.plane->configuration.prices.front().prices;  // by meter, then sku
+    prices.insert(prices.end() - 1, {pricing::Meter::requests, "*", {5000, usd}, 1});
+    factory.plane->publish();
+  });
+  factory.wait_configured();
+  const auto answer = call("POST", "/v2/models/digits/infer");
+  EXPECT_EQ(answer->status, 200) << answer->body;
+  EXPECT_NE(answer->body.find("outputs"), std::string::npos);
+  EXPECT_EQ(call("GET", "/v2/models/digits/ready")->status, 200);
+  EXPECT_EQ(call("GET", "/v2/models/nothing")->status, 404);
+  EXPECT_EQ(call("POST", "/v2/models/small/infer")->status, 404);
+  EXPECT_EQ(call("GET", "/v2/models/digits/infer")->status, 405);
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_EQ(factory.plane->billed.front().counts.requests, 1u);
+  EXPECT_EQ(factory.plane->billed_money(), 5000);
+}
+
+TEST(Gateway, lists_models_and_embeds_and_tells_metrics) {
+  Factory factory;
+  auto client = factory.client();
+  const auto get = [&](const std::string& path) {
+    return client.call({"GET", path, {{"authorization", "Bearer " + factory.key}}, ""});
+  };
+  const auto models = get("/v1/models");
+  EXPECT_NE(models->body.find(R"("id":"champion")"), std::string::npos) << models->body;
+  EXPECT_EQ(get("/v1/models/small")->status, 200);
+  EXPECT_EQ(get("/v1/models/none")->status, 404);
+  EXPECT_EQ(client.call({"GET", "/v1/models", {}, ""})->status, 401);
+  EXPECT_EQ(get("/nothing")->status, 404);
+  EXPECT_EQ(get("/v1/chat/completions")->status, 405);
+  EXPECT_EQ(factory.post("/v1/embeddings", R"({"model":"small","input":"say 0"})")->status, 200);
+  EXPECT_EQ(factory.post("/v1/completions", "{")->status, 400);
+  ASSERT_TRUE(factory.all_billed(1));
+  EXPECT_NE(get("/metrics")->body.find("bessemer_gateway_settlements_total 1"), std::string::npos);
+}
+
+TEST(Gateway, refuses_to_listen_in_the_open) {
+  auto loop = real::Loop::open().value();
+  const real::RealClock clock;
+  real::RealEntropy entropy;
+  auto disk = real::RealDisk::open_root(testing::TempDir() + "gateway_open").value();
+  Options options;
+  options.listen = {{.host = "0.0.0.0"}};
+  Gateway gateway(*loop, clock, *disk, entropy, options, [](std::string) {});
+  const auto started = gateway.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().field, "listen");
 }
 
 }  // namespace

@@ -128,10 +128,14 @@ Result<Held> Till::attempt_open(Kind& kind, const Waiter& waiter, lease::Ask& mi
   if (!opened && opened.error().reason == window_over) {
     // The set of leases is another in the new window.
     kind.terms = 0;
+    kind.leases.clear();
     opened = unavailable("a new window").because(std::string(short_of_money));
   }
   if (!opened && opened.error().reason == short_of_money) {
-    TRY_ASSIGN(missing, lease::ask_for(holder_, terms_of(purchase), opening));
+    // What is free of the leases counts: with it, the last of a budget can be spent.
+    auto terms = terms_of(purchase);
+    terms.leases = kind.leases;
+    TRY_ASSIGN(missing, lease::ask_for(holder_, terms, opening));
   }
   TRY_ASSIGN(const LogRecord record, std::move(opened));
   TRY_ASSIGN(const auto sequence, write({record}, journal::Purpose::ordinary));
@@ -251,14 +255,11 @@ void Till::wait_more(const KindKey& key, Kind& kind) {
 Result<Till::Settlement> Till::settle(std::uint64_t hold, const Counts& used, bool estimated,
                                       real::Work settled) {
   const auto now = clock_.now();
-  // What was delivered between two extensions may be a little more than the last one covers.
-  const auto total = lease::extend(holder_, hold, used, used, {}, clock_.since_boot());
-  if (total) {
-    const auto& wider = std::get<metering::HoldExtended>(*total);
-    const auto& open = holder_.log.holds.at(hold);
-    if (wider.money > open.money || wider.tokens > open.tokens) {
-      TRY(write({*total}, journal::Purpose::closing));
-    }
+  const auto open = holder_.log.holds.find(hold);
+  if (open != holder_.log.holds.end() && open->second.slice_tokens > 0) {
+    // Between two slices a little more may have come than the last one covers: no bound is broken.
+    const auto total = lease::extend(holder_, hold, used, used, {}, clock_.since_boot());
+    if (total) TRY(write({*total}, journal::Purpose::closing));
   }
   TRY_ASSIGN(const LogRecord record, lease::settle(holder_, hold, used, estimated, now));
   TRY_ASSIGN(const auto sequence, write({record}, journal::Purpose::closing));
