@@ -67,7 +67,7 @@ Result<Events> judge_one(const State& state, const pricing::State& prices, const
   const auto mark = state.streams.find(command.stream);
   if (mark != state.streams.end() && command.sequence <= mark->second) return Events{};
   if (command.usages.size() > max_usages) {
-    return invalid("must hold at most 10000 usages").at("usages");
+    return invalid("must hold at most 100000 usages").at("usages");
   }
   Poster poster(state, prices);
   for (std::size_t i = 0; i < command.usages.size(); ++i) {

@@ -28,7 +28,7 @@ namespace bessemer::metering {
 using pricing::Meter;
 
 constexpr std::size_t max_stream_name = 96;
-constexpr std::size_t max_usages = 10'000;       // of one Record
+constexpr std::size_t max_usages = 100'000;      // of one Record: more than a shipped range makes
 constexpr std::size_t max_levels = 16;           // meters of one interval
 constexpr std::size_t max_interval_name = 96;
 constexpr Wide max_level = Wide{1} << 62;        // milli-GPUs, milli-cores, MiB, bytes

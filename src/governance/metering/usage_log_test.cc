@@ -143,7 +143,7 @@ TEST(UsageLog, SettlementsBecomeUsageByTermsAndQuarterHour) {
   EXPECT_LE(stream_of(gateway, ~std::uint64_t{0}).size(), max_stream_name);
 }
 
-TEST(UsageLog, ARequestTakesAboutTwoHundredBytesUnsealed) {
+TEST(UsageLog, ARequestTakesFewBytesUnsealed) {
   const std::size_t bytes =
       codec::encode(LogRecord{hold(1)}).size() +
       codec::encode(LogRecord{HoldSettled{.hold = 1, .counts = {.input = 3, .output = 5},

@@ -54,7 +54,7 @@ Result<std::vector<Price>> prices_from(const Publish& command) {
                             Meter::reasoning_tokens, Meter::requests}) {
     prices.push_back({meter, std::string(included_sku), {0, command.currency}, 1});
   }
-  std::ranges::stable_sort(prices, {}, order);
+  std::ranges::sort(prices, {}, order);  // equal keys are refused next
   const auto twice = std::ranges::adjacent_find(prices, {}, order);
   if (twice != prices.end()) {
     return invalid("prices " + std::string(enum_text(twice->meter)) + " of \"" + twice->sku +
