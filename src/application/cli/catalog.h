@@ -1,5 +1,6 @@
 // The kinds of things the API has, and every command that is made of requests alone.
 #pragma once
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,10 @@ struct Noun {
 
 // The commands of the whole program; `commands_*.cc` hold the tables.
 std::vector<Command> all_commands();
+
+// Every request that the program makes, "POST /api/v1/jobs/{}/cancel", sorted: what the API must
+// know. The rows of the table, the kinds of `apply`, and what the code of the others asks.
+std::vector<std::string> all_requests();
 
 std::vector<Command> organisation_commands();
 std::vector<Command> money_commands();

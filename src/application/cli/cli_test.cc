@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "application/cli/apply.h"
@@ -255,6 +256,33 @@ TEST(Arguments, TheTableIsSound) {
       EXPECT_TRUE(known) << name;
     }
   }
+}
+
+// Every path that stands in the sources is among the requests that a test compares with the API.
+TEST(Arguments, NoRequestIsUndeclared) {
+  const auto declared = all_requests();
+  auto root = fs::current_path();
+  while (!fs::exists(root / "LAYERS") && root.has_relative_path()) root = root.parent_path();
+  std::size_t found = 0;
+  for (const auto& file : fs::directory_iterator(root / "src/application/cli")) {
+    if (file.path().extension() != ".cc" || file.path().stem() == "cli_test") continue;
+    std::stringstream text;
+    text << std::ifstream(file.path()).rdbuf();
+    const std::string source = text.str();
+    for (auto at = source.find("\"/api/v1/"); at != std::string::npos;
+         at = source.find("\"/api/v1/", at + 1)) {
+      std::string path = source.substr(at + 1, source.find('"', at + 1) - at - 1);
+      if (path == "/api/v1/...") continue;
+      for (auto open = path.find('{'); open != std::string::npos; open = path.find('{', open + 1)) {
+        path.replace(open, path.find('}', open) - open + 1, "{}");
+      }
+      ++found;
+      EXPECT_TRUE(std::any_of(declared.begin(), declared.end(), [&](const std::string& request) {
+        return request.ends_with(" " + path) || request.find(" " + path + "/") != std::string::npos;
+      })) << path << " in " << file.path();
+    }
+  }
+  EXPECT_GT(found, 50u);
 }
 
 TEST(Arguments, HelpAndCompletion) {

@@ -1,4 +1,7 @@
 // Commands about the command line itself: contexts, completion, raw calls, declared files.
+#include <iterator>
+#include <set>
+
 #include "application/cli/apply.h"
 #include "application/cli/catalog.h"
 #include "application/cli/session.h"
@@ -96,6 +99,44 @@ Result<int> call_api(Session& session) {
   return 0;
 }
 
+Result<int> print_requests(Session& session) {
+  for (const std::string& request : all_requests()) session.print(request + "\n");
+  return 0;
+}
+
+// Asked by code, not by a row.
+constexpr std::string_view asked_by_code[] = {
+    "PUT /api/v1/secrets/{}",
+    "GET /api/v1/jobs/{}/logs",
+    "PUT /api/v1/pipelines",
+    "POST /api/v1/pipelines/{}/runs",
+    "GET /api/v1/pipeline-runs/{}",
+    "GET /api/v1/events",
+    "POST /api/v1/trees",
+    "GET /api/v1/trees/{}",
+    "GET /api/v1/blobs/{}",
+    "POST /api/v1/uploads",
+    "PATCH /api/v1/uploads/{}",
+    "POST /api/v1/uploads/{}/commit",
+    "POST /api/v1/datasets",
+    "POST /api/v1/datasets/{}/versions",
+    "POST /api/v1/models",
+    "POST /api/v1/models/{}/versions",
+    "GET /api/v1/lineage",
+};
+
+// "{JOB}" -> "{}": names of operands are the user's, not the API's.
+std::string anonymous(std::string_view method, std::string_view target) {
+  std::string out = std::string(method) + " ";
+  while (true) {
+    const std::size_t open = target.find('{');
+    out += target.substr(0, open);
+    if (open == std::string_view::npos) return out;
+    out += "{}";
+    target.remove_prefix(target.find('}', open) + 1);
+  }
+}
+
 const Noun context = {"context", "name",
                       {{"", "current"}, {"NAME", "name"}, {"URL", "url"}, {"PROJECT", "project"}}};
 
@@ -128,6 +169,8 @@ std::vector<Command> local_commands() {
       {.path = "completion", .summary = "a script for bash, zsh or fish",
        .operands = {{"SHELL", "bash, zsh or fish"}}, .run = &print_completion,
        .details = "  source <(bessemer completion bash)"},
+      {.path = "__requests", .summary = "what the API is asked, for a test",
+       .run = &print_requests},
       {.path = "__complete", .summary = "for the scripts", .run = &complete, .rest = "WORDS..."},
   };
 }
@@ -139,6 +182,22 @@ std::vector<Command> all_commands() {
     for (Command& command : part()) all.push_back(std::move(command));
   }
   return all;
+}
+
+std::vector<std::string> all_requests() {
+  std::set<std::string> all(std::begin(asked_by_code), std::end(asked_by_code));
+  for (const Command& command : all_commands()) {
+    if (!command.method.empty()) all.insert(anonymous(command.method, command.target));
+    for (const Operand& operand : command.operands) {
+      if (!operand.lookup.empty()) all.insert(anonymous("GET", operand.lookup));
+    }
+  }
+  for (const Declared& kind : declared_kinds()) {
+    all.insert(anonymous("GET", kind.list));
+    all.insert(anonymous(kind.create_method, kind.create));
+    if (!kind.change.empty()) all.insert(anonymous(kind.change_method, kind.change));
+  }
+  return {all.begin(), all.end()};
 }
 
 }  // namespace bessemer::cli
