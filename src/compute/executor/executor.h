@@ -65,7 +65,8 @@ struct Resources {
   std::uint64_t memory_bytes = 0;       // 0 = no limit
   std::uint64_t pids = 512;             // processes and threads; 0 = no limit
   std::uint64_t scratch_bytes = 256 << 20;  // /tmp and $HOME, in memory, counted in memory_bytes
-  std::uint64_t storage_bytes = 0;      // outputs and checkpoints together; 0 = no limit
+  std::uint64_t storage_bytes = std::uint64_t{16} << 30;  // outputs and checkpoints together;
+                                                          // 0 = no limit
   std::uint64_t log_bytes = limits::log_bytes;  // of each of stdout and stderr
   std::vector<Device> gpus;
   friend bool operator==(const Resources&, const Resources&) = default;
@@ -81,7 +82,7 @@ DESCRIBE_ENUM(Network, none, egress)
 enum class Isolation : std::uint8_t { strict, relaxed };
 DESCRIBE_ENUM(Isolation, strict, relaxed)
 
-// A place in a gang; its members see torchrun's variables.
+// A place in a gang; its members see torchrun's variables, and on one machine share a loopback.
 struct Rank {
   std::uint32_t rank = 0, world_size = 1, local_rank = 0;
   std::string master_address;

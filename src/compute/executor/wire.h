@@ -92,8 +92,9 @@ DESCRIBE(Site, privileged, namespaces, own_proc, devices, limits, cpu, memory, p
 struct Launch {
   std::string title;  // for the process list
   std::uint32_t uid = 0;
+  std::string gang;   // not empty: all of this name get one network
 };
-DESCRIBE(Launch, title, uid)
+DESCRIBE(Launch, title, uid, gang)
 
 // In the memory file: never on a disk.
 struct Granted {

@@ -193,6 +193,9 @@ Result<void> LocalExecutor::send_launch(const TaskSpec& spec,
   wire::Launch launch;
   launch.title = to_text(spec.key.task) + "/" + std::to_string(spec.key.generation);
   launch.uid = spec.uid;
+  if (spec.rank && spec.rank->world_size > 1) {
+    launch.gang = to_text(spec.workload) + "/" + std::to_string(spec.key.generation);
+  }
   std::vector<int> fds = {known.directory.get(), control.second.get()};
   Fd file;
   if (!secrets.empty()) {

@@ -226,6 +226,42 @@ TEST(Sandbox, ServicesAreReachedOnlyThroughTheSupervisor) {
   }
 }
 
+// Members of one gang meet on their loopback; nobody else is there.
+TEST(Sandbox, AGangSharesALoopbackOfItsOwn) {
+  const Place place;
+  Runner runner(place);
+  if (!runner->capabilities().privileged) GTEST_SKIP() << "gangs on one machine need root";
+  const std::string first = R"(exec python3 - <<'END'
+import os, socket
+s = socket.create_server(('127.0.0.1', int(os.environ['MASTER_PORT'])))
+open(os.environ['BESSEMER_METRICS'], 'a').write('{"ready": 1}\n')
+print(s.accept()[0].recv(9).decode())
+END)";
+  const std::string second = R"(exec python3 - <<'END'
+import os, socket
+s = socket.create_connection(('127.0.0.1', int(os.environ['MASTER_PORT'])))
+s.sendall(b'hello ' + os.environ['RANK'].encode())
+END)";
+  TaskSpec members[] = {script(first, 1), script(second, 2), script(second, 3)};
+  for (std::uint32_t rank = 0; rank < 3; ++rank) {
+    members[rank].workload = WorkloadId{1, rank < 2 ? 1u : 2u};  // the third: another gang
+    members[rank].rank = Rank{.rank = rank, .world_size = 2, .master_address = "127.0.0.1",
+                              .master_port = 29500};
+  }
+  ASSERT_TRUE(runner->start(members[0], {}).has_value());
+  ASSERT_TRUE(runner.wait_for<Metrics>(members[0].key).has_value());
+  ASSERT_TRUE(runner->start(members[2], {}).has_value());
+  const auto stranger = runner.wait_for<Exited>(members[2].key);
+  ASSERT_TRUE(stranger.has_value());
+  EXPECT_EQ(stranger->exit_code, 1) << "another gang reached this one";
+  ASSERT_TRUE(runner->start(members[1], {}).has_value());
+  const auto met = runner.wait_for<Exited>(members[0].key);
+  ASSERT_TRUE(met.has_value());
+  EXPECT_EQ(met->exit_code, 0);
+  EXPECT_EQ(runner.output(members[0].key), "hello 1\n");
+  ASSERT_TRUE(runner.wait_for<Exited>(members[1].key).has_value());
+}
+
 // Waits for the next news of a command.
 CommandNews next(const Fd& connection) {
   pollfd ready{connection.get(), POLLIN, 0};

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -80,6 +81,10 @@ class Init {
     ground.ids = plan_.ids ? plan_.ids.get() : -1;
     uid_ = ground.uid = plan_.site->privileged ? plan_.spec->uid : unprivileged_uid;
     Built built;
+    if (plan_.network && ::setns(plan_.network.get(), CLONE_NEWNET) != 0) {
+      return os_error("joining the gang's network");
+    }
+    plan_.network.reset();
     if (plan_.sandbox) {
       TRY_ASSIGN(built, build_sandbox(ground));
       if (plan_.site->privileged) TRY(keep_init_capabilities());

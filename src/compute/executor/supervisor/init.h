@@ -15,6 +15,7 @@ struct InitPlan {
   std::vector<wire::Granted>* secrets = nullptr;
   std::string directory_path;  // where no sandbox is built
   Fd directory, ids;
+  Fd network;          // of a gang; else the task has one of its own already
   Fd channel;          // to the supervisor
   Fd output, error;    // of the task
   bool sandbox = true;

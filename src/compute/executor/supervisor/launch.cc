@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -23,21 +24,44 @@ namespace {
 
 constexpr int daemon_fd = 3;
 constexpr std::size_t maps_kept = 256;
+constexpr std::size_t networks_kept = 64;  // of gangs that may still be starting
+
+// A throw-away process in namespaces of its own, until it is killed.
+Result<long> pause_in(std::uint64_t namespaces, Fd& process) {
+  int pidfd = -1;
+  clone_args arguments{};
+  arguments.flags = namespaces | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  const long pid = ::syscall(__NR_clone3, &arguments, sizeof arguments);
+  if (pid < 0) return os_error("making a namespace");
+  if (pid == 0) {
+    while (true) ::pause();
+  }
+  process = Fd(pidfd);
+  return pid;
+}
+
+void end_pause(long pid, const Fd& process) {
+  (void)::syscall(__NR_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0u);
+  ::waitpid(static_cast<pid_t>(pid), nullptr, 0);
+}
+
+// A network that the tasks of a gang share: its loopback is theirs alone.
+Result<Fd> make_network() {
+  Fd process;
+  TRY_ASSIGN(const long pid, pause_in(CLONE_NEWNET, process));
+  Fd network(::open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+  end_pause(pid, process);
+  if (!network) return os_error("opening a network");
+  return network;
+}
 
 // A user namespace in which the owner of a task's files is the task. Only its mapping is used:
 // mounts of those files are made through it.
 Result<Fd> make_id_map(const struct stat& owner, std::uint32_t uid) {
-  int pidfd = -1;
-  clone_args arguments{};
-  arguments.flags = CLONE_NEWUSER | CLONE_PIDFD;
-  arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
-  const long pid = ::syscall(__NR_clone3, &arguments, sizeof arguments);
-  if (pid < 0) return os_error("making an id map");
-  if (pid == 0) {
-    while (true) ::pause();
-  }
-  const Fd process(pidfd);
+  Fd process;
+  TRY_ASSIGN(const long pid, pause_in(CLONE_NEWUSER, process));
   const std::string base = "/proc/" + std::to_string(pid);
   const std::string to = " " + std::to_string(uid) + " 1";
   auto mapped = write_control(AT_FDCWD, base + "/uid_map", std::to_string(owner.st_uid) + to);
@@ -45,8 +69,7 @@ Result<Fd> make_id_map(const struct stat& owner, std::uint32_t uid) {
     mapped = write_control(AT_FDCWD, base + "/gid_map", std::to_string(owner.st_gid) + to);
   }
   Fd map(::open((base + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
-  (void)::syscall(__NR_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0u);
-  ::waitpid(static_cast<pid_t>(pid), nullptr, 0);
+  end_pause(pid, process);
   if (!mapped) return std::move(mapped).error();
   if (!map) return os_error("opening an id map");
   return map;
@@ -80,6 +103,7 @@ class Launcher {
     };
     for (std::size_t i = 0; i < fds.size() && i < 3; ++i) pass(fds[i].get(), targets[i]);
     if (const int map = id_map(fds[0].get(), asked.uid); map >= 0) pass(map, ids_fd);
+    if (const int network = network_of(asked.gang); network >= 0) pass(network, network_fd);
     sigset_t all, none;
     sigfillset(&all);
     sigemptyset(&none);
@@ -110,8 +134,20 @@ class Launcher {
     return (maps_[key] = std::move(*made)).get();
   }
 
+  int network_of(const std::string& gang) {
+    if (!site_.privileged || gang.empty()) return -1;
+    for (const auto& [name, network] : networks_) {
+      if (name == gang) return network.get();
+    }
+    auto made = make_network();
+    if (!made) return -1;
+    if (networks_.size() >= networks_kept) networks_.pop_front();
+    return networks_.emplace_back(gang, std::move(*made)).second.get();
+  }
+
   wire::Site site_;
   std::string variable_;
+  std::deque<std::pair<std::string, Fd>> networks_;
   std::map<std::tuple<uid_t, gid_t, std::uint32_t>, Fd> maps_;
 };
 

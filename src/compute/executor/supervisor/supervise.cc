@@ -61,6 +61,7 @@ int supervise() {
   if (!is_open(directory_fd) || !is_open(control_fd)) return 2;
   Fd directory(directory_fd), control(control_fd);
   Fd secrets_file(is_open(secrets_fd) ? secrets_fd : -1), ids(is_open(ids_fd) ? ids_fd : -1);
+  Fd network(is_open(network_fd) ? network_fd : -1);
   redirect_standard(directory.get());
   ::signal(SIGPIPE, SIG_IGN);
   ::prctl(PR_SET_NAME, "bessemer-task");
@@ -71,7 +72,7 @@ int supervise() {
   auto secrets = read_secrets(std::move(secrets_file));
   if (!site || !spec || !secrets) return 4;
   Task task(std::move(directory), std::move(*site), std::move(*spec), std::move(*secrets),
-            std::move(ids));
+            std::move(ids), std::move(network));
   auto begun = task.begin(std::move(control));
   if (!begun) {
     task.fail(to_text(begun.error()));

@@ -4,7 +4,7 @@
 namespace bessemer::executor {
 
 // Descriptors that the launcher leaves open for a supervisor.
-constexpr int directory_fd = 3, control_fd = 4, secrets_fd = 5, ids_fd = 6;
+constexpr int directory_fd = 3, control_fd = 4, secrets_fd = 5, ids_fd = 6, network_fd = 7;
 
 // Runs until the task is over. The site comes hex-encoded in BESSEMER_SITE.
 // Answers the program's exit status.

@@ -67,9 +67,9 @@ std::vector<std::string> missing_for(const TaskSpec& spec, const wire::Site& sit
 }
 
 Task::Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Granted> secrets,
-           Fd ids)
+           Fd ids, Fd network)
     : directory_(std::move(directory)), site_(std::move(site)), spec_(std::move(spec)),
-      secrets_(std::move(secrets)), ids_(std::move(ids)), sandbox_(site_.namespaces),
+      secrets_(std::move(secrets)), ids_(std::move(ids)), network_(std::move(network)), sandbox_(site_.namespaces),
       missing_(missing_for(spec_, site_)),
       voice_(loop_, {.heard = [this](wire::Mark said) { mark(std::move(said)); },
                      .durable = [this] { return records_->sync_spool().has_value(); }}),
@@ -88,6 +88,11 @@ Result<void> Task::begin(Fd control) {
     std::string all;
     for (const auto& one : missing_) all += (all.empty() ? "" : "; ") + one;
     return unavailable("strict isolation is not to be had here: " + all);
+  }
+  const bool gang = spec_.rank && spec_.rank->world_size > 1;
+  if (gang && sandbox_ && !network_) {
+    return unavailable("a gang on one machine needs a network that its tasks share, which only a "
+                       "daemon started as root can make");
   }
   if (spec_.network == Network::egress) return unavailable(missing_.back()).at("network");
   if (site_.privileged && spec_.uid == 0) return invalid("must not be root").at("uid");
@@ -162,6 +167,7 @@ Result<void> Task::launch_init() {
   arguments.exit_signal = SIGCHLD;
   arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
   if (sandbox_) arguments.flags |= namespace_flags;
+  if (network_) arguments.flags &= ~static_cast<std::uint64_t>(CLONE_NEWNET);
   if (sandbox_ && !site_.privileged) arguments.flags |= CLONE_NEWUSER;
   if (cgroup_.unified() >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
@@ -178,11 +184,12 @@ Result<void> Task::launch_init() {
     plan.sandbox = sandbox_;
     plan.directory = Fd(directory_.release());
     plan.ids = Fd(ids_.release());
+    plan.network = Fd(network_.release());
     plan.channel = std::move(channel.second);
     plan.output = std::move(out.second);
     plan.error = std::move(err.second);
-    close_all_but({plan.directory.get(), plan.ids.get(), plan.channel.get(), plan.output.get(),
-                   plan.error.get()});
+    close_all_but({plan.directory.get(), plan.ids.get(), plan.network.get(),
+                   plan.channel.get(), plan.output.get(), plan.error.get()});
     run_init(std::move(plan));
   }
   init_pid_ = static_cast<int>(pid);

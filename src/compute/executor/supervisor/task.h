@@ -23,7 +23,8 @@ namespace bessemer::executor {
 // Starts the task of `directory`, keeps its limits of time and money, and records its end.
 class Task {
  public:
-  Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Granted> secrets, Fd ids);
+  Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Granted> secrets, Fd ids,
+       Fd network);
 
   // Makes everything up to the moment where the task may run. After an error: fail().
   Result<void> begin(Fd control);
@@ -76,7 +77,7 @@ class Task {
   wire::Site site_;
   TaskSpec spec_;
   std::vector<wire::Granted> secrets_;
-  Fd ids_;
+  Fd ids_, network_;
   bool sandbox_ = true;
   bool given_away_ = false;
   std::vector<std::string> missing_;
