@@ -175,7 +175,14 @@ Result<Descriptor> connect_to(const Address& address, Blocking blocking, Duratio
 }
 
 Result<Descriptor> connect_packets(const std::string& path) {
-  const Address address{.path = path};
+  // A socket's path may have 107 bytes; by way of /proc the directory's own may be any length.
+  const std::size_t slash = path.rfind('/');
+  const bool reachable = path.size() > 100 && slash != std::string::npos;
+  const Descriptor directory(
+      reachable ? ::open(path.substr(0, slash).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1);
+  const Address address{.path = directory ? "/proc/self/fd/" + std::to_string(directory.get()) +
+                                                path.substr(slash)
+                                          : path};
   TRY_ASSIGN(Raw raw, raw_unix(address));
   Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return error_of(errno, "making a socket for", path);
