@@ -69,7 +69,8 @@ std::vector<std::string> missing_for(const TaskSpec& spec, const wire::Site& sit
 Task::Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Granted> secrets,
            Fd ids, Fd network)
     : directory_(std::move(directory)), site_(std::move(site)), spec_(std::move(spec)),
-      secrets_(std::move(secrets)), ids_(std::move(ids)), network_(std::move(network)), sandbox_(site_.namespaces),
+      secrets_(std::move(secrets)), ids_(std::move(ids)), network_(std::move(network)),
+      sandbox_(site_.namespaces),
       missing_(missing_for(spec_, site_)),
       voice_(loop_, {.heard = [this](wire::Mark said) { mark(std::move(said)); },
                      .durable = [this] { return records_->sync_spool().has_value(); }}),
