@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <functional>
+#include <span>
 
 #include "base/random.h"
 #include "governance/lease/holder.h"
@@ -65,7 +66,7 @@ struct Daemon {
   // Records [from, ...) of a log: counted, rated and charged in one batch; what is known already
   // is skipped.
   void ship(GatewayId gateway, std::uint64_t epoch, std::size_t from,
-            const std::vector<LogRecord>& records) {
+            std::span<const LogRecord> records) {
     Shipped& shipped = logs[{gateway, epoch}];
     if (from > shipped.offset) return;  // a gap: an earlier range is still on its way
     metering::UsageSums sums;
@@ -134,6 +135,12 @@ struct Gateway {
     log.push_back(record);
   }
   void sync() { durable = log.size(); }
+  void ship_durable(Daemon& daemon) {
+    if (acknowledged == durable) return;
+    daemon.ship(id, epoch, acknowledged,
+                std::span(log).subspan(acknowledged, durable - acknowledged));
+    acknowledged = durable;
+  }
   budget::Spender spender(KeyId key) const { return {.path = {tenant, project}, .key = key}; }
   // The lender's answer: takes the leases and fixes the terms of the key's requests.
   void answered(const Daemon& daemon, KeyId key, const std::vector<Lease>& leases) {
@@ -170,86 +177,155 @@ struct Gateway {
 // ---- the deciding test: a thousand requests of $0.10 against $5.00
 
 struct Tally {
-  int served = 0, refused = 0;
+  int served = 0;    // the client saw the whole answer
+  int refused = 0;   // told that the budget is exhausted
+  int broken = 0;    // its gateway was killed before the settlement was durable
+  int unheard = 0;   // killed after that, before the last byte
 };
 
-Tally thousand_requests(std::uint64_t seed, std::size_t gateways) {
-  Random random(seed);
-  Daemon daemon;
-  daemon.set_budget(tenant_money, Wide{5} * nano_per_unit);
-  daemon.set_price(100'000'000, 1);
-  std::vector<Gateway> all(gateways);
-  for (std::size_t i = 0; i < gateways; ++i) {
-    all[i].id = {4, i + 1};
-    all[i].start_epoch(daemon);
-  }
-  struct Client { std::size_t gateway; std::uint64_t hold = 0; };
-  std::deque<Client> waiting, open;
-  for (int i = 0; i < 1000; ++i) waiting.push_back({random.below(gateways), 0});
-  Tally tally;
-  for (int turn = 0; !waiting.empty() || !open.empty(); ++turn) {
-    if (turn > 100'000) return tally;  // somebody waits for ever
-    const bool serve = waiting.empty() || (!open.empty() && random.chance(1, 3));
-    if (serve) {  // one of the open requests is answered
-      const Client done = open.front();
-      open.pop_front();
-      Gateway& gateway = all[done.gateway];
-      gateway.write(*settle(gateway.holder, done.hold, {.output = 1}, false, daemon.now));
-      gateway.sync();
-      daemon.ship(gateway.id, gateway.epoch, 0, gateway.log);
-      ++tally.served;
-      continue;
+// Requests arrive at random gateways, are answered at random moments; one step in `kills` (0: none)
+// kills a gateway, whose log is then recovered by its successor.
+class Rush {
+ public:
+  Rush(std::uint64_t seed, std::size_t gateways, std::uint64_t kills)
+      : random_(seed), kills_(kills), all_(gateways) {
+    daemon_.set_budget(tenant_money, Wide{5} * nano_per_unit);
+    daemon_.set_price(100'000'000, 1);
+    for (std::size_t i = 0; i < gateways; ++i) {
+      all_[i].id = {4, i + 1};
+      all_[i].start_epoch(daemon_);
     }
-    Client client = waiting.front();
-    waiting.pop_front();
-    Gateway& gateway = all[client.gateway];
-    const KeyId key = keys[random.below(2)];
-    const auto opening = [&] {
-      const auto known = gateway.terms.find(key);
-      return Opening{.request = {6, ++gateway.requests},
-                     .terms = known == gateway.terms.end() ? 0 : known->second,
-                     .first = {.output = 1}, .slice = {}};
-    };
-    auto opened = lease::open(gateway.holder, opening(), daemon.now, gateway.boot);
+    for (int i = 0; i < 1000; ++i) waiting_.push_back({random_.below(gateways), 0});
+  }
+
+  Tally run() {
+    for (int turn = 0; !waiting_.empty() || !open_.empty(); ++turn) {
+      if (turn > 100'000) return tally_;  // somebody waits for ever
+      if (kills_ != 0 && random_.chance(1, kills_)) kill(random_.below(all_.size()));
+      const bool answer = waiting_.empty() || (!open_.empty() && random_.chance(1, 3));
+      if (answer && !open_.empty()) serve();
+      else if (!waiting_.empty()) admit();
+    }
+    return tally_;
+  }
+  const Daemon& daemon() const { return daemon_; }
+
+ private:
+  struct Client { std::size_t gateway; std::uint64_t hold = 0; };
+
+  void serve() {
+    const Client done = open_.front();
+    open_.pop_front();
+    Gateway& gateway = all_[done.gateway];
+    gateway.write(*settle(gateway.holder, done.hold, {.output = 1}, false, daemon_.now));
+    gateway.sync();
+    if (kills_ != 0 && random_.chance(1, 20)) {  // durable, but the last byte never leaves
+      ++tally_.unheard;
+      kill(done.gateway);
+      return;
+    }
+    if (random_.chance(1, 2)) gateway.ship_durable(daemon_);
+    ++tally_.served;
+  }
+  Opening opening(Gateway& gateway, KeyId key) {
+    const auto known = gateway.terms.find(key);
+    return {.request = {6, ++gateway.requests},
+            .terms = known == gateway.terms.end() ? 0 : known->second,
+            .first = {.output = 1}, .slice = {}};
+  }
+  void answer_recalls() {
+    for (Gateway& other : all_) {
+      for (const Lease& lease : recalled(daemon_.leases, other.id)) {
+        for (const auto& record : take(other.holder, {lease})) other.write(record);
+        for (const auto& record : give_back(other.holder, lease.id)) other.write(record);
+        other.sync();
+        EXPECT_TRUE(daemon_.give(reduced(other.holder, lease.id)));
+      }
+      other.ship_durable(daemon_);
+    }
+  }
+  void admit() {
+    Client client = waiting_.front();
+    waiting_.pop_front();
+    Gateway& gateway = all_[client.gateway];
+    const KeyId key = keys[random_.below(2)];
+    auto opened = lease::open(gateway.holder, opening(gateway, key), daemon_.now, gateway.boot);
     if (!opened) {
-      const auto lent = daemon.give(gateway.borrow(daemon, key, opening()));
+      const auto lent = daemon_.give(gateway.borrow(daemon_, key, opening(gateway, key)));
       if (!lent) {
         EXPECT_EQ(lent.error().reason, "budget_exhausted");
-        ++tally.refused;
-        continue;
+        ++tally_.refused;
+        return;
       }
-      gateway.answered(daemon, key, lent->leases);
-      for (Gateway& other : all) {  // recalls reach the others
-        for (const Lease& lease : recalled(daemon.leases, other.id)) {
-          for (const auto& record : take(other.holder, {lease})) other.write(record);
-          for (const auto& record : give_back(other.holder, lease.id)) other.write(record);
-          other.sync();
-          EXPECT_TRUE(daemon.give(reduced(other.holder, lease.id)));
-        }
-      }
-      opened = lease::open(gateway.holder, opening(), daemon.now, gateway.boot);
+      gateway.answered(daemon_, key, lent->leases);
+      answer_recalls();
+      opened = lease::open(gateway.holder, opening(gateway, key), daemon_.now, gateway.boot);
     }
-    if (!opened) {  // it waits; others may void or settle meanwhile
-      waiting.push_back(client);
-      continue;
+    if (!opened) {  // it waits; others may settle meanwhile
+      waiting_.push_back(client);
+      return;
     }
     client.hold = gateway.holder.log.next_hold;
     gateway.write(*opened);
-    open.push_back(client);
+    if (random_.chance(1, 2)) gateway.sync();
+    open_.push_back(client);
   }
-  EXPECT_EQ(daemon.billed(), Wide{5} * nano_per_unit);
-  EXPECT_EQ(daemon.counters(tenant_money).used, Wide{5} * nano_per_unit);
-  return tally;
-}
+  void kill(std::size_t index) {
+    Gateway& gateway = all_[index];
+    std::vector<LogRecord> disk(gateway.log.begin(), gateway.log.begin() +
+                                                         static_cast<std::ptrdiff_t>(
+                                                             gateway.durable));
+    const GatewayId id = gateway.id;
+    const std::uint64_t epoch = gateway.epoch;
+    const auto before = open_.size();
+    std::erase_if(open_, [&](const Client& client) { return client.gateway == index; });
+    tally_.broken += static_cast<int>(before - open_.size());
+    gateway.start_epoch(daemon_);
+    metering::Log log;
+    for (const auto& record : disk) ASSERT_TRUE(metering::fold(log, record));
+    if (!disk.empty()) {
+      for (const auto& record : recover(log, daemon_.now)) disk.push_back(record);
+      daemon_.ship(id, epoch, 0, disk);
+    }
+    ASSERT_TRUE(daemon_.give(Close{id, epoch, disk.size()}));
+  }
+
+  Random random_;
+  std::uint64_t kills_;
+  Daemon daemon_;
+  std::vector<Gateway> all_;
+  std::deque<Client> waiting_, open_;
+  Tally tally_;
+};
 
 TEST(LeaseSimulation, AThousandTenCentRequestsAgainstFiveDollarsGiveExactlyFifty) {
   for (const std::size_t gateways : {1u, 2u, 4u, 7u}) {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-      const Tally tally = thousand_requests(seed, gateways);
-      EXPECT_EQ(tally.served, 50) << gateways << " gateways, seed " << seed;
-      EXPECT_EQ(tally.refused, 950);
+      Rush rush(seed, gateways, 0);
+      const Tally tally = rush.run();
+      ASSERT_EQ(tally.served, 50) << gateways << " gateways, seed " << seed;
+      ASSERT_EQ(tally.refused, 950);
+      ASSERT_EQ(rush.daemon().billed(), Wide{5} * nano_per_unit);
+      ASSERT_EQ(rush.daemon().counters(tenant_money).used, Wide{5} * nano_per_unit);
     }
   }
+}
+
+TEST(LeaseSimulation, WithKillsFiftyAreBilledAndAllButTheUnheardAreComplete) {
+  int unheard = 0, broken = 0;
+  for (const std::size_t gateways : {1u, 4u}) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      Rush rush(seed, gateways, 40);
+      const Tally tally = rush.run();
+      ASSERT_EQ(rush.daemon().billed(), Wide{5} * nano_per_unit) << "seed " << seed;
+      ASSERT_EQ(tally.served + tally.unheard, 50);
+      ASSERT_EQ(tally.refused + tally.broken, 950);
+      unheard += tally.unheard;
+      broken += tally.broken;
+    }
+  }
+  EXPECT_GT(unheard, 20);
+  EXPECT_GT(broken, 50);
 }
 
 // ---- any history
