@@ -16,6 +16,7 @@ namespace bessemer::conductor {
 
 // Charges are posted this often while work runs, and money is renewed when less than this is left.
 constexpr Duration accrue_interval = seconds(60);
+constexpr Duration storage_interval = hours(1);
 constexpr Duration renew_before = minutes(5);
 constexpr std::uint32_t first_uid = 200'000;  // of tasks: one uid per project from here
 constexpr std::uint32_t uid_count = 1'000'000;
@@ -69,6 +70,7 @@ class Conductor {
   // time.cc
   void take_time();
   void renew(const workload::Workload& workload);
+  void accrue_storage();
 
   // serving.cc, pipelines.cc
   void move_endpoints();

@@ -44,6 +44,16 @@ std::map<std::string, double> last_values(const std::map<std::string, run::Summa
   return values;
 }
 
+// The endpoint's newest revision runs this model version, and callers reach it.
+bool serves_already(const factory::State& state, const pipeline::DeployModel& deploy) {
+  const deployment::Endpoint* const endpoint = deployment::find_by_name(
+      state.deployment, deploy.project, deploy.deploy.endpoint);
+  if (endpoint == nullptr) return false;
+  const deployment::Revision* const newest = deployment::newest(*endpoint);
+  return newest != nullptr && endpoint->routed == newest->number &&
+         newest->runs.model_id == deploy.model && newest->runs.version == deploy.version;
+}
+
 pipeline::FinishStep finish(PipelineRunId run, const std::string& step, std::uint32_t attempt,
                             pipeline::StepStatus outcome) {
   pipeline::FinishStep done;
@@ -91,6 +101,15 @@ bool Conductor::take_action(const pipeline::Action& action) {
     return !written->events.empty();
   }
   if (const auto* deploy = std::get_if<pipeline::DeployModel>(&action)) {
+    if (serves_already(engine_.state(), *deploy)) {
+      pipeline::FinishStep done =
+          finish(deploy->run, deploy->step, deploy->attempt, pipeline::StepStatus::reused);
+      const auto* there = deployment::find_by_name(engine_.state().deployment, deploy->project,
+                                                   deploy->deploy.endpoint);
+      done.result.outputs["endpoint"].endpoint = there->id;
+      done.note = "endpoint " + there->name + " serves this version already";
+      return decide(pipeline::Command(std::move(done)));
+    }
     factory::BeginDeployStep begin;
     begin.deploy = *deploy;
     begin.endpoint = world::draw_id<EndpointId>(clock_, entropy_);

@@ -1,5 +1,6 @@
 // What time alone asks for: deadlines, run times, backoffs, and money for the time ahead.
 #include "application/conductor/conductor.h"
+#include "application/factory/storage.h"
 
 namespace bessemer::conductor {
 
@@ -13,8 +14,23 @@ void Conductor::take_time() {
     const workload::Workload* const found = workload::find(engine_.state().workload, id);
     if (found != nullptr && found->phase == workload::Phase::running) renew(*found);
   }
+  accrue_storage();
   const auto moment = workload::next_moment(engine_.state().workload);
   if (moment && *moment > now) soon(*moment);
+}
+
+void Conductor::accrue_storage() {
+  const Instant now = clock_.now();
+  std::vector<OrgId> due;
+  for (const auto& [project, holding] : engine_.state().artifact.projects) {
+    const auto interval =
+        engine_.state().metering.intervals.find(factory::storage_interval(project));
+    if (interval == engine_.state().metering.intervals.end()) continue;
+    const Instant next = interval->second.posted_until + storage_interval;
+    if (next <= now) due.push_back(project);
+    else soon(next);
+  }
+  for (const OrgId project : due) decide(factory::OwnCommand(factory::AccrueStorage{project}));
 }
 
 void Conductor::renew(const workload::Workload& workload) {

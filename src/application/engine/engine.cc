@@ -57,7 +57,9 @@ Result<Written> Engine::submit(const factory::Command& command, const Context& c
   if (failed()) return internal("the journal has failed; the daemon must restart");
   TRY_ASSIGN(factory::Batch batch, factory::judge(state_, command, context));
   if (!note.key.empty()) batch.events.push_back(factory::note_event(note));
-  if (batch.events.empty()) return Written{applied_, applied_, {}};
+  if (batch.events.empty()) {
+    return Written{applied_, applied_, {}, batch.outcome, std::move(batch.leases)};
+  }
   std::vector<std::string> bodies;
   std::vector<journal::Record> records;
   bodies.reserve(batch.events.size());
@@ -78,6 +80,8 @@ Result<Written> Engine::submit(const factory::Command& command, const Context& c
   }
   check(applied_ == written.last, "the journal and the state disagree about the sequence");
   written.events = std::move(batch.events);
+  written.outcome = batch.outcome;
+  written.leases = std::move(batch.leases);
   return written;
 }
 

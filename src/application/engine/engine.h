@@ -31,6 +31,9 @@ struct Options {
 struct Written {
   Sequence first = 0, last = 0;  // equal to applied() and without events: it was done already
   std::vector<factory::Event> events;
+  // Of lease::Borrow: see factory::Batch.
+  lease::Outcome outcome = lease::Outcome::done;
+  std::vector<lease::Lease> leases;
 };
 
 // Told of each fact as it is applied, before it is durable: whoever passes it on waits for that.

@@ -44,6 +44,10 @@ struct Accrue {
   TaskId task;
   std::uint32_t generation = 0;
 };
+// Stored bytes of a project are charged up to now.
+struct AccrueStorage {
+  OrgId project;
+};
 // Pays the attempt on: the hold is extended to a quantum from now. Refused when a budget is used
 // up; the supervisors then give notice by themselves.
 struct Renew {
@@ -82,8 +86,9 @@ struct ReportUsage {
   const metering::UsageSums* sums = nullptr;    // of the range
 };
 
-using OwnCommand = std::variant<Launch, TaskStarted, TaskExited, Accrue, Renew, BeginReplica,
-                                EndReplica, BeginJobStep, BeginDeployStep, ReportUsage>;
+using OwnCommand =
+    std::variant<Launch, TaskStarted, TaskExited, Accrue, AccrueStorage, Renew, BeginReplica,
+                 EndReplica, BeginJobStep, BeginDeployStep, ReportUsage>;
 
 using Command =
     std::variant<tenant::Command, access::Command, quota::Command, secret::Command,

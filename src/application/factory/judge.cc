@@ -20,6 +20,9 @@ struct JudgeOwn {
   Result<Batch> operator()(const TaskStarted& c) { return judge_started(state, c, context); }
   Result<Batch> operator()(const TaskExited& c) { return judge_exited(state, c, context); }
   Result<Batch> operator()(const Accrue& c) { return judge_accrue(state, c, context); }
+  Result<Batch> operator()(const AccrueStorage& c) {
+    return judge_accrue_storage(state, c, context);
+  }
   Result<Batch> operator()(const Renew& c) { return judge_renew(state, c, context); }
   Result<Batch> operator()(const BeginReplica& c) { return judge_begin_replica(state, c, context); }
   Result<Batch> operator()(const EndReplica& c) { return judge_end_replica(state, c, context); }

@@ -37,6 +37,7 @@ Result<Batch> judge_deployment(const State&, const deployment::Command&, const C
 Result<Batch> judge_usage(const State&, const ReportUsage&, const Context&);
 Result<Batch> judge_job_step(const State&, const BeginJobStep&, const Context&);    // steps.cc
 Result<Batch> judge_deploy_step(const State&, const BeginDeployStep&, const Context&);
+Result<Batch> judge_accrue_storage(const State&, const AccrueStorage&, const Context&);
 Result<Batch> judge_artifact(const State&, const artifact::Command&, const Context&);  // storage.cc
 Result<Batch> judge_dataset(const State&, const dataset::Command&, const Context&);
 Result<Batch> judge_registry(const State&, const registry::Command&, const Context&);

@@ -9,8 +9,6 @@
 namespace bessemer::factory {
 namespace {
 
-std::string storage_interval(OrgId project) { return "storage/" + to_text(project); }
-
 // Moves the storage meter of a project to `bytes` from now on.
 Result<void> meter_storage(const State& state, OrgId project, std::uint64_t bytes, Batch& batch,
                            const Context& context) {
@@ -77,6 +75,8 @@ Result<void> refer(const State& state, OrgId project, const Digest& tree, std::s
 
 }  // namespace
 
+std::string storage_interval(OrgId project) { return "storage/" + to_text(project); }
+
 Result<void> publish_all(const State& state, std::vector<artifact::Publish> publishes,
                          Batch& batch, const Context& context) {
   if (publishes.empty()) return {};
@@ -99,6 +99,16 @@ Result<void> publish_all(const State& state, std::vector<artifact::Publish> publ
                           context));
   return meter_storage(state, project, artifact::stored_bytes(state.artifact, project) + added,
                        batch, context);
+}
+
+Result<Batch> judge_accrue_storage(const State& state, const AccrueStorage& accrue,
+                                   const Context& context) {
+  Batch batch;
+  batch.purpose = journal::Purpose::closing;
+  if (!state.metering.intervals.contains(storage_interval(accrue.project))) return batch;
+  TRY(meter_storage(state, accrue.project, artifact::stored_bytes(state.artifact, accrue.project),
+                    batch, context));
+  return batch;
 }
 
 Result<Batch> judge_artifact(const State& state, const artifact::Command& command,

@@ -1,5 +1,6 @@
 // What a project stores: published artifacts, their quota, and the meter of stored bytes.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "application/factory/factory.h"
@@ -10,5 +11,8 @@ namespace bessemer::factory {
 // what is new, the meter of stored bytes moved. Errors: those of artifact and quota.
 Result<void> publish_all(const State& state, std::vector<artifact::Publish> publishes,
                          Batch& batch, const Context& context);
+
+// The name of the metering interval of a project's stored bytes.
+std::string storage_interval(OrgId project);
 
 }  // namespace bessemer::factory
