@@ -57,7 +57,9 @@ Result<void> check_query(const Route& route, const http::Query& query) {
 
 }  // namespace
 
-Api::Api(const Services& services) : services_(services), counts_(routes().size()) {}
+Api::Api(const Services& services) : services_(services), counts_(routes().size()) {
+  services_.counts = &counts_;
+}
 Api::~Api() = default;
 
 server::BodyPlan Api::on_head(const http::RequestHead& head, const server::Upload&) {
@@ -193,7 +195,7 @@ void Api::on_request(server::Request& request, server::Responder responder) {
   engine::Sequence written = 0;
   auto served = serve(request, responder, route, written);
   if (route != nullptr) {
-    Count& count = counts_[static_cast<std::size_t>(route - routes().data())];
+    RouteCount& count = counts_[static_cast<std::size_t>(route - routes().data())];
     ++(served ? count.answered : count.refused);
   }
   server::Answer answer;

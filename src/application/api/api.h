@@ -25,11 +25,6 @@ class Api final : public server::Handler {
   server::BodyPlan on_head(const http::RequestHead& head, const server::Upload& upload) override;
   void on_request(server::Request& request, server::Responder responder) override;
 
-  // Counts of one route and status class, for /metrics.
-  struct Count {
-    std::uint64_t answered = 0, refused = 0;
-  };
-  const std::vector<Count>& counts() const { return counts_; }
   // Once a second: records gathered unauthenticated attempts.
   void tick();
 
@@ -46,7 +41,7 @@ class Api final : public server::Handler {
 
   Services services_;
   audit::AttemptCounter attempts_;
-  std::vector<Count> counts_;  // by route index
+  std::vector<RouteCount> counts_;  // by route index
 };
 
 // The OpenAPI 3.1 document of the routes.

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "application/api/events.h"
 #include "application/conductor/conductor.h"
@@ -48,6 +49,21 @@ struct LogSource {
                                 std::size_t most) = 0;
 };
 
+// How often each route was answered and refused, by its place in routes().
+struct RouteCount {
+  std::uint64_t answered = 0, refused = 0;
+};
+
+// What the daemon tells of itself beyond the state.
+struct Standing {
+  virtual ~Standing() = default;
+  virtual std::size_t gateways() const = 0;              // connected
+  virtual executor::Capabilities isolation() const = 0;  // of this machine's tasks
+  virtual std::uint64_t lost_metrics() const = 0;        // lines of metrics that could not be kept
+  // Ends the daemon in order; tasks go on.
+  virtual void stop() = 0;
+};
+
 // Everything lives as long as the Api.
 struct Services {
   engine::Engine& engine;
@@ -62,6 +78,8 @@ struct Services {
   LogSource& logs;
   EventHub& events;
   real::Loop& loop;
+  Standing& standing;
+  const std::vector<RouteCount>* counts = nullptr;  // set by the Api
 };
 
 }  // namespace bessemer::api

@@ -28,6 +28,8 @@ std::vector<Command> platform_commands() {
   return {
       {.path = "status", .summary = "is the factory well, and what it is doing", .method = "GET",
        .target = "/api/v1/status"},
+      {.path = "stop", .summary = "end the daemon in order; tasks go on, and state survives",
+       .method = "POST", .target = "/api/v1/stop"},
       {.path = "node list", .summary = "machines", .method = "GET", .target = "/api/v1/nodes",
        .noun = &node},
       {.path = "node get", .summary = "one machine: what it has and who uses it", .method = "GET",
