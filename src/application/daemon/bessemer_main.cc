@@ -9,6 +9,7 @@
 #include "application/cli/cli.h"
 #include "application/daemon/daemon.h"
 #include "application/daemon/journal_tool.h"
+#include "application/gateway/gateway.h"
 
 namespace {
 
@@ -41,6 +42,33 @@ int run_daemon(const std::vector<std::string>& words) {
   return (*started)->run();
 }
 
+// `bessemer gateway`: a process that serves callers with what the daemon lends it.
+int run_gateway(const std::vector<std::string>& words) {
+  gateway::Options options;
+  options.home = daemon::home_path();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool has_value = i + 1 < words.size();
+    if (words[i] == "--insecure") {
+      options.insecure = true;
+    } else if (words[i] == "--name" && has_value) {
+      options.name = words[++i];
+    } else if (words[i] == "--home" && has_value) {
+      options.home = words[++i];
+    } else if (words[i] == "--listen" && has_value) {
+      auto address = real::parse_address(words[++i]);
+      if (!address) return fail(std::move(address).error().within("--listen"));
+      options.listen.push_back(*std::move(address));
+    } else {
+      fmt::print(stderr,
+                 "usage: bessemer gateway [--name NAME] [--home FOLDER] [--listen ADDRESS]... "
+                 "[--insecure]\n");
+      return 2;
+    }
+  }
+  options.control.path = options.home + "/run/control.sock";
+  return gateway::run_gateway(options);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -48,9 +76,11 @@ int main(int count, char** words) {
   const std::vector<std::string> rest(words + std::min(count, 2), words + count);
   const std::string_view first = count > 1 ? words[1] : "";
   if (first == "daemon") return run_daemon(rest);
+  if (first == "gateway") return run_gateway(rest);
   if (first == "journal") return daemon::run_journal_tool(rest);
   return cli::run_process(count, words,
                           {{"daemon", "run the factory in this process"},
+                           {"gateway", "serve callers with what a daemon lends"},
                            {"journal cat", "print the facts of a state directory, one a line"},
                            {"journal verify", "check the chain of facts"},
                            {"journal snapshot", "fold the facts into a snapshot"}});

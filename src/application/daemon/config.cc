@@ -33,7 +33,7 @@ std::string default_config() {
 # gateways: 1                      # gateway processes
 # currency: USD                    # of the first price book
 # pool: default                    # the node pool this machine belongs to
-# isolation: strict                # strict, or available where a part of it is missing
+# isolation: strict                # strict, or relaxed where a part of it is missing
 
 # Accelerators that do not exist, so that everything can be tried without them. They are charged
 # in a currency of their own, SIM, which can reach no real invoice.

@@ -17,6 +17,8 @@ namespace {
 
 constexpr Duration maintain_every = seconds(1);
 constexpr Duration longest_sleep = seconds(5);
+constexpr Duration gateway_patience = seconds(10);  // for their running requests, at the end
+constexpr Duration gateway_look = milliseconds(50);
 
 // Calls a function when a descriptor is readable.
 class Readable final : public real::Watcher {
@@ -99,7 +101,7 @@ Result<void> Daemon::listen() {
   api_ = std::make_unique<api::Api>(
       api::Services{*engine_, clock_, entropy_, *conductor_, *executor_, *store_, *vault_,
                     *people_, *home_.disk, *logs_, *events_,
-                    *loop_});
+                    *loop_, *this});
   server_ = std::make_unique<server::HttpServer>(*loop_, *api_);
   TRY_ASSIGN(const real::Address wanted,
              real::parse_address(home_.config.listen.value_or("127.0.0.1:7420")));
@@ -113,6 +115,24 @@ Result<void> Daemon::listen() {
   local.path = home_.at("run/api.sock");
   TRY(server_->listen(local));
   TRY(world::replace_file(*home_.disk, "run/address", to_text(address_) + "\n"));
+  return listen_to_gateways();
+}
+
+Result<void> Daemon::listen_to_gateways() {
+  gateways_ = std::make_unique<Gateways>(*engine_, *executor_, *loop_, *home_.disk, clock_,
+                                         entropy_);
+  real::Address control;
+  control.path = home_.at("run/control.sock");
+  TRY(gateways_->listen(control));
+  GatewayProcessOptions processes;
+  processes.program = options_.program_directory + "/bessemer";
+  processes.home = home_.path;
+  processes.listen = home_.config.gateway_listen.value_or("127.0.0.1:7421");
+  processes.count = home_.config.gateways.value_or(1);
+  processes.insecure = options_.insecure;
+  gateway_processes_ =
+      std::make_unique<GatewayProcesses>(std::move(processes), *loop_, *home_.disk);
+  gateway_processes_->start();
   return {};
 }
 
@@ -158,6 +178,7 @@ void Daemon::act_soon() {
 
 void Daemon::act() {
   conductor_->turn();
+  if (gateways_) gateways_->update();
   committer_->kick();
   loop_->cancel(wake_);
   Duration sleep = longest_sleep;
@@ -180,8 +201,21 @@ void Daemon::maintain() {
   loop_->after(maintain_every, [this] { maintain(); });
 }
 
+// Gateways first: they close their logs and ship the last of them while the daemon still listens.
+// Tasks go on; the next start finds them.
 void Daemon::stop() {
+  if (stopping_) return;
+  stopping_ = true;
   log_line("info", "ending", {});
+  gateway_processes_->stop();
+  wait_for_gateways(static_cast<int>(gateway_patience.ns / gateway_look.ns));
+}
+
+void Daemon::wait_for_gateways(int turns) {
+  if (turns > 0 && gateway_processes_->running() > 0) {
+    loop_->after(gateway_look, [this, turns] { wait_for_gateways(turns - 1); });
+    return;
+  }
   server_->drain(seconds(5), [this] { loop_->stop(); });
 }
 

@@ -7,6 +7,8 @@
 #include "application/api/api.h"
 #include "application/conductor/conductor.h"
 #include "application/daemon/committer.h"
+#include "application/daemon/gateway_processes.h"
+#include "application/daemon/gateways.h"
 #include "application/daemon/home.h"
 #include "application/daemon/store_thread.h"
 #include "application/daemon/task_bytes.h"
@@ -26,11 +28,11 @@ struct Options {
   bool insecure = false;          // an address beyond loopback without TLS
 };
 
-class Daemon {
+class Daemon final : api::Standing {
  public:
   // Recovers, adopts, listens. Errors say what to do next.
   static Result<std::unique_ptr<Daemon>> start(Options options);
-  ~Daemon();
+  ~Daemon() override;
 
   // Serves until a signal asks it to end. Returns the process's exit status.
   int run();
@@ -42,13 +44,18 @@ class Daemon {
   Result<void> open();
   Result<void> open_secrets();
   Result<void> listen();
+  Result<void> listen_to_gateways();
+  void wait_for_gateways(int turns);
   Result<void> watch_signals();
   void committed(Result<void> result);
   // Everything that follows from what has happened: conducts, commits, sets the next wake-up.
   void act();
   void act_soon();
   void maintain();
-  void stop();
+  std::size_t gateways() const override { return gateways_->connected(); }
+  executor::Capabilities isolation() const override { return executor_->capabilities(); }
+  std::uint64_t lost_metrics() const override { return bytes_->lost_metrics(); }
+  void stop() override;
 
   Options options_;
   real::RealClock clock_;
@@ -64,6 +71,8 @@ class Daemon {
   std::unique_ptr<executor::LocalExecutor> executor_;
   std::unique_ptr<conductor::Conductor> conductor_;
   std::unique_ptr<TaskLogs> logs_;
+  std::unique_ptr<Gateways> gateways_;
+  std::unique_ptr<GatewayProcesses> gateway_processes_;
   std::unique_ptr<api::EventHub> events_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<server::HttpServer> server_;
@@ -73,7 +82,7 @@ class Daemon {
   real::Descriptor executor_events_;
   real::Address address_;
   real::Loop::Timer wake_ = 0;
-  bool acting_soon_ = false;
+  bool acting_soon_ = false, stopping_ = false;
   int status_ = 0;
 };
 

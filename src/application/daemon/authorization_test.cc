@@ -1,0 +1,307 @@
+// Every route of the API refuses who may not: without a key, and with another tenant's.
+//
+// A route that has no row in `cases` fails the test: no route goes without one.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <thread>
+
+#include "application/api/api.h"
+#include "application/daemon/daemon.h"
+#include "application/server/client.h"
+#include "base/text.h"
+
+namespace bessemer::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A daemon on a fresh directory, served by a thread of its own.
+class Running {
+ public:
+  explicit Running(const std::string& name) : home_(fs::temp_directory_path() / name) {
+    fs::remove_all(home_);
+    fs::create_directories(home_);
+    write(home_ / "config.yaml", "listen: 127.0.0.1:0\ngateways: 0\nisolation: relaxed\n");
+    std::atomic<bool> ready = false;
+    thread_ = std::thread([&] {
+      Options options;
+      options.home = home_.string();
+      options.program_directory = fs::read_symlink("/proc/self/exe").parent_path().string();
+      auto daemon = Daemon::start(std::move(options));
+      if (!daemon) {
+        ADD_FAILURE() << to_text(daemon.error());
+        ready = true;
+        return;
+      }
+      started_ = true;
+      ready = true;
+      ready.notify_all();
+      (*daemon)->run();
+    });
+    ready.wait(false);
+    if (started_) admin_ = read(home_ / "secrets/admin.key");
+  }
+  ~Running() {
+    if (started_) (void)call("POST", "/api/v1/stop", admin_);
+    thread_.join();
+    fs::remove_all(home_);
+  }
+
+  bool started() const { return started_; }
+  const std::string& admin() const { return admin_; }
+
+  server::ClientAnswer call(const std::string& method, const std::string& target,
+                            const std::string& key, const std::string& body = {}) {
+    real::Address address;
+    address.path = (home_ / "run/api.sock").string();
+    server::BlockingClient client(address, seconds(20));
+    server::ClientRequest request;
+    request.method = method;
+    request.target = target;
+    if (!key.empty()) request.fields.emplace_back("authorization", "Bearer " + key);
+    request.body = body;
+    auto answer = client.call(request);
+    if (!answer) {
+      ADD_FAILURE() << method << " " << target << ": " << to_text(answer.error());
+      return {};
+    }
+    return *std::move(answer);
+  }
+
+  // The member of a made thing's JSON. Fails the test when the call is refused.
+  std::string make(const std::string& method, const std::string& target, const std::string& key,
+                   const std::string& body, const std::string& member = "id") {
+    const auto answer = call(method, target, key, body);
+    EXPECT_TRUE(answer.status == 200 || answer.status == 201)
+        << method << " " << target << ": " << answer.body;
+    const std::string quoted = "\"" + member + "\":\"";
+    const std::size_t at = answer.body.find(quoted);
+    if (at == std::string::npos) return {};
+    const std::size_t from = at + quoted.size();
+    return answer.body.substr(from, answer.body.find('"', from) - from);
+  }
+
+ private:
+  static void write(const fs::path& path, std::string_view text) {
+    std::FILE* const file = std::fopen(path.c_str(), "w");
+    std::fwrite(text.data(), 1, text.size(), file);
+    std::fclose(file);
+  }
+  static std::string read(const fs::path& path) {
+    std::FILE* const file = std::fopen(path.c_str(), "r");
+    char text[256] = {};
+    const std::size_t got = std::fread(text, 1, sizeof text, file);
+    std::fclose(file);
+    return std::string(trim(std::string_view(text, got)));
+  }
+
+  fs::path home_;
+  std::string admin_;
+  bool started_ = false;
+  std::thread thread_;
+};
+
+struct Case {
+  std::string query;  // with '?'
+  std::string body;
+};
+
+// What a permitted caller would send; {…} stands for things of tenant `acme`.
+const std::map<std::string, Case>& cases() {
+  static const std::string project = "?project=acme%2Fvision", org = "?org=acme";
+  static const std::map<std::string, Case> all = {
+      {"whoami", {}},
+      {"openapi", {}},
+      {"get_status", {}},
+      {"stop_daemon", {}},
+      {"get_metrics", {}},
+      {"create_org", {"", R"({"kind":"group","path":"acme/new"})"}},
+      {"list_orgs", {"?below=acme", ""}},
+      {"get_org", {}},
+      {"suspend_org", {"", R"({"why":"test"})"}},
+      {"resume_org", {}},
+      {"close_org", {}},
+      {"create_user", {"", R"({"org":"acme","name":"n"})"}},
+      {"create_service_account", {"", R"({"org":"acme","name":"robot2"})"}},
+      {"list_principals", {org, ""}},
+      {"get_principal", {}},
+      {"disable_principal", {}},
+      {"enable_principal", {}},
+      {"erase_principal", {}},
+      {"grant_role", {"", R"({"org":"acme","principal":"{principal}","role":"viewer"})"}},
+      {"list_roles", {org, ""}},
+      {"revoke_role", {"?org=acme&principal={principal}&role=viewer", ""}},
+      {"create_key", {"", R"({"org":"acme","name":"k"})"}},
+      {"list_keys", {org, ""}},
+      {"get_key", {}},
+      {"revoke_key", {}},
+      {"publish_price_book",
+       {"", R"({"name":"mine","currency":"USD","prices":[{"meter":"requests","sku":"*",)"
+            R"("amount":"1 USD"}]})"}},
+      {"list_price_books", {}},
+      {"get_price_book", {}},
+      {"export_prices", {}},
+      {"set_budget", {"", R"({"org":"acme","name":"b","limit":"1 USD"})"}},
+      {"list_budgets", {org, ""}},
+      {"get_budget", {}},
+      {"remove_budget", {}},
+      {"submit_job", {"", R"({"project":"acme/vision","command":["/bin/true"]})"}},
+      {"list_jobs", {project, ""}},
+      {"get_job", {}},
+      {"cancel_job", {"", "{}"}},
+      {"explain_job", {}},
+      {"get_logs", {}},
+      {"submit_service",
+       {"", R"({"project":"acme/vision","command":["/bin/true"],"service":{"port":80}})"}},
+      {"list_services", {project, ""}},
+      {"create_endpoint", {"", R"({"project":"acme/vision","name":"e","workload":{}})"}},
+      {"list_endpoints", {project, ""}},
+      {"get_endpoint", {}},
+      {"change_endpoint", {"", R"({"replicas":0})"}},
+      {"delete_endpoint", {}},
+      {"list_artifacts", {project, ""}},
+      {"begin_upload",
+       {"", R"({"project":"acme/vision","bytes":1,"digest":")" + std::string(64, 'a') + "\"}"}},
+      {"append_upload", {"?offset=0", "x"}},
+      {"commit_upload", {"", "{}"}},
+      {"publish_tree", {project, "bessemer-tree 1\n"}},
+      {"get_tree", {project, ""}},
+      {"get_blob", {project, ""}},
+      {"create_dataset", {"", R"({"project":"acme/vision","name":"d2"})"}},
+      {"list_datasets", {project, ""}},
+      {"get_dataset", {}},
+      {"add_dataset_version", {"", R"({"tree":")" + std::string(64, 'a') + "\"}"}},
+      {"delete_dataset", {}},
+      {"list_runs", {project, ""}},
+      {"get_run", {}},
+      {"get_run_metrics", {}},
+      {"create_model", {"", R"({"project":"acme/vision","name":"m2"})"}},
+      {"list_models", {project, ""}},
+      {"get_model", {}},
+      {"import_model_version", {"", R"({"tree":")" + std::string(64, 'a') + "\"}"}},
+      {"set_model_alias", {"", R"({"version":1})"}},
+      {"delete_model", {}},
+      {"define_pipeline",
+       {"", R"({"project":"acme/vision","definition":{"name":"p2","steps":[{"name":"a",)"
+            R"("job":{"command":["/bin/true"]}}]}})"}},
+      {"list_pipelines", {project, ""}},
+      {"get_pipeline", {}},
+      {"remove_pipeline", {}},
+      {"run_pipeline", {"", "{}"}},
+      {"list_pipeline_runs", {project, ""}},
+      {"get_pipeline_run", {}},
+      {"cancel_pipeline_run", {}},
+      {"retry_pipeline_step", {"", R"({"step":"a"})"}},
+      {"get_statement", {org, ""}},
+      {"export_usage", {org, ""}},
+      {"list_accounts", {org, ""}},
+      {"check_ledger", {}},
+      {"list_nodes", {}},
+      {"get_node", {}},
+      {"cordon_node", {"", "{}"}},
+      {"drain_node", {"", "{}"}},
+      {"ready_node", {"", "{}"}},
+      {"set_queue", {"", R"({"org":"acme","pool":"default"})"}},
+      {"list_queues", {org, ""}},
+      {"remove_queue", {"?org=acme&pool=default", ""}},
+      {"list_quotas", {org, ""}},
+      {"set_quota", {"", R"({"org":"acme","counted":"keys","limit":1})"}},
+      {"set_one_quota", {org, R"({"limit":1})"}},
+      {"list_secrets", {project, ""}},
+      {"put_secret", {project, R"({"value":"opensesame"})"}},
+      {"remove_secret", {project, ""}},
+      {"list_audit", {org, ""}},
+      {"verify_audit", {}},
+      {"watch_events", {}},
+  };
+  return all;
+}
+
+// Puts the things of tenant `acme` in the place of {names}.
+std::string filled(std::string text, const std::map<std::string, std::string>& things) {
+  for (const auto& [name, value] : things) {
+    const std::string mark = "{" + name + "}";
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark)) {
+      text.replace(at, mark.size(), value);
+    }
+  }
+  return text;
+}
+
+std::map<std::string, std::string> things_of_acme(Running& daemon) {
+  const std::string& admin = daemon.admin();
+  const auto make = [&](const std::string& method, const std::string& target,
+                        const std::string& body) {
+    return daemon.make(method, target, admin, body);
+  };
+  std::map<std::string, std::string> things;
+  things["org"] = make("POST", "/api/v1/orgs", R"({"kind":"tenant","path":"acme"})");
+  make("POST", "/api/v1/orgs", R"({"kind":"project","path":"acme/vision"})");
+  things["principal"] =
+      make("POST", "/api/v1/service-accounts", R"({"org":"acme","name":"robot"})");
+  things["key"] = make("POST", "/api/v1/keys", R"({"org":"acme","name":"k"})");
+  things["budget"] = make("PUT", "/api/v1/budgets", R"({"org":"acme","name":"x","limit":"9 USD"})");
+  things["job"] = make("POST", "/api/v1/jobs",
+                       R"({"project":"acme/vision","command":["/bin/true"],"tasks":4000})");
+  things["dataset"] = make("POST", "/api/v1/datasets", R"({"project":"acme/vision","name":"d"})");
+  things["model"] = make("POST", "/api/v1/models", R"({"project":"acme/vision","name":"m"})");
+  things["pipeline"] = make("PUT", "/api/v1/pipelines",
+                            R"({"project":"acme/vision","definition":{"name":"p","steps":)"
+                            R"([{"name":"a","job":{"command":["/bin/true"]}}]}})");
+  things["endpoint"] = make(
+      "POST", "/api/v1/endpoints",
+      R"({"project":"acme/vision","name":"serve","workload":{"command":["/bin/true"],)"
+      R"("service":{"port":8000}}})");
+  const auto run = daemon.call("POST", "/api/v1/pipelines/" + things["pipeline"] + "/runs", admin,
+                               "{}");
+  const std::size_t at = run.body.find("prn_");
+  things["run"] = run.body.substr(at, 30);
+  things["digest"] = std::string(64, 'a');
+  things["upload"] = "upl_00000000000000000000000001";
+  things["node"] = "node_00000000000000000000000001";
+  things["book"] = "standard";
+  things["counted"] = "keys";
+  things["name"] = "token";
+  things["alias"] = "champion";
+  return things;
+}
+
+TEST(Authorization, EveryRouteRefusesWhoMayNot) {
+  Running daemon("bessemer-authorization-test");
+  ASSERT_TRUE(daemon.started());
+  const auto things = things_of_acme(daemon);
+  // Somebody of another tenant, who may do everything there.
+  daemon.make("POST", "/api/v1/orgs", daemon.admin(), R"({"kind":"tenant","path":"other"})");
+  const std::string principal = daemon.make("POST", "/api/v1/service-accounts", daemon.admin(),
+                                            R"({"org":"other","name":"stranger"})");
+  daemon.make("POST", "/api/v1/bindings", daemon.admin(),
+              R"({"org":"other","principal":")" + principal + R"(","role":"tenant_admin"})",
+              "principal");
+  const std::string stranger =
+      daemon.make("POST", "/api/v1/keys", daemon.admin(),
+                  R"({"org":"other","name":"k","owner":")" + principal + "\"}", "secret");
+  ASSERT_FALSE(stranger.empty());
+  for (const api::Route& route : api::routes()) {
+    if (route.entry == api::Entry::anyone) continue;
+    const std::string operation(route.operation);
+    SCOPED_TRACE(operation);
+    const auto found = cases().find(operation);
+    ASSERT_NE(found, cases().end()) << "this route has no authorization test";
+    const std::string method(http::to_text(route.method));
+    const std::string target = filled(std::string(route.pattern) + found->second.query, things);
+    const std::string body = filled(found->second.body, things);
+    EXPECT_EQ(daemon.call(method, target, "", body).status, 401);
+    EXPECT_EQ(daemon.call(method, target, "bsm_" + std::string(58, '0'), body).status, 401);
+    if (route.entry == api::Entry::signed_in) continue;
+    const auto answer = daemon.call(method, target, stranger, body);
+    EXPECT_TRUE(answer.status == 403 || answer.status == 404) << answer.status << answer.body;
+    // What exists is told apart from what does not by nobody who may not know of it.
+    EXPECT_EQ(answer.body.find("acme"), std::string::npos) << answer.body;
+  }
+}
+
+}  // namespace
+}  // namespace bessemer::daemon

@@ -1,0 +1,48 @@
+// Keeps the declared number of gateway processes running; they outlive the daemon.
+#pragma once
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "world/real/loop.h"
+#include "world/world.h"
+
+namespace bessemer::daemon {
+
+struct GatewayProcessOptions {
+  std::string program;      // bessemer
+  std::string home;         // the state directory
+  std::string listen;       // the address that they share
+  std::uint32_t count = 1;
+  bool insecure = false;
+};
+
+// A process is found again after a restart of the daemon by `run/<name>.pid`; one that has ended is
+// started again, with a pause that doubles while it ends at once.
+class GatewayProcesses {
+ public:
+  GatewayProcesses(GatewayProcessOptions options, real::Loop& loop, world::Disk& disk);
+  ~GatewayProcesses();
+
+  // Finds or starts each. Errors are logged and tried again.
+  void start();
+  // Ends them in order: none is started again. They drain by themselves.
+  void stop();
+  std::size_t running() const;
+
+ private:
+  struct One;
+  void find_or_spawn(One& one);
+  void watch(One& one, pid_t process);
+  void ended(One& one);
+
+  GatewayProcessOptions options_;
+  real::Loop& loop_;
+  world::Disk& disk_;
+  std::vector<std::unique_ptr<One>> all_;
+  bool stopping_ = false;
+};
+
+}  // namespace bessemer::daemon

@@ -1,0 +1,289 @@
+// The daemon's end of the control socket.
+#include "application/daemon/gateways.h"
+
+#include <cstring>
+
+#include "application/daemon/configuration.h"
+#include "application/daemon/log.h"
+
+namespace bessemer::daemon {
+
+GatewayId gateway_id(std::string_view name) {
+  const Digest digest = sha256("gateway " + std::string(name));
+  GatewayId id;
+  std::memcpy(&id.high, digest.bytes.data(), 8);
+  std::memcpy(&id.low, digest.bytes.data() + 8, 8);
+  return id;
+}
+
+// One connected gateway process.
+class Gateways::Peer final : public real::ConnectionUser {
+ public:
+  Peer(Gateways& gateways, std::uint64_t place, real::Descriptor socket)
+      : number(place),
+        gateways_(gateways),
+        connection_(real::Connection::adopt(
+            gateways.loop_, std::move(socket), *this,
+            {.max_input = control::max_shipped_bytes + (1u << 20)})) {}
+
+  void send(const control::FromDaemon& message) {
+    std::string bytes;
+    control::append_message(bytes, message);
+    connection_->send(bytes);
+  }
+
+  void on_input(real::Connection& connection) override {
+    while (!connection.closed()) {
+      auto in = connection.input();
+      const auto before = in.size();
+      auto message = control::take_message<control::FromGateway>(in);
+      if (!message) return gateways_.lost(*this);
+      if (!*message) return;
+      connection.consume(before - in.size());
+      take(**message);
+    }
+  }
+  void on_end(real::Connection&) override { gateways_.lost(*this); }
+  void on_broken(real::Connection&, const Error&) override { gateways_.lost(*this); }
+  void close() { connection_->close(); }
+
+  const std::uint64_t number;
+  GatewayId gateway;
+  std::uint64_t epoch = 0;      // 0: it has not said hello
+  std::uint64_t version = 0;    // of the configuration it holds
+
+ private:
+  void take(const control::FromGateway& message) {
+    if (const auto* hello = std::get_if<control::Hello>(&message)) {
+      return gateways_.hello(*this, *hello);
+    }
+    if (epoch == 0) return gateways_.lost(*this);  // hello comes first
+    if (const auto* request = std::get_if<control::LeaseRequest>(&message)) {
+      gateways_.borrow(*this, *request);
+    } else if (const auto* shipped = std::get_if<control::UsageShipped>(&message)) {
+      gateways_.take_usage(*this, *shipped);
+    } else if (const auto* ended = std::get_if<control::EpochEnded>(&message)) {
+      gateways_.end_epoch(*this, *ended);
+    } else if (const auto* ping = std::get_if<control::Ping>(&message)) {
+      send(control::FromDaemon(control::Pong{ping->serial}));
+    } else if (const auto* back = std::get_if<lease::Reduce>(&message)) {
+      (void)gateways_.engine_.submit(lease::Command(*back), gateways_.observed()).has_value();
+    } else if (const auto* alert = std::get_if<control::Alert>(&message)) {
+      ++gateways_.alerts_;
+      log_line("warning", "a gateway raises an alert",
+               {{"endpoint", to_text(alert->endpoint)}, {"what", alert->what}});
+    } else if (const auto* refused = std::get_if<control::RequestRefused>(&message)) {
+      record(*refused);
+    } else {
+      version = 0;  // it asks for everything
+      gateways_.changed_ = true;
+    }
+  }
+
+  void record(const control::RequestRefused& refused) {
+    audit::RecordRefusal refusal;
+    refusal.resource = "endpoint";
+    refusal.action = "use";
+    refusal.target = refused.model;
+    refusal.from = "gateway";
+    refusal.reason = refused.reason;
+    refusal.request = refused.request;
+    Context context = gateways_.observed();
+    context.key = refused.key;
+    if (const auto* key = access::find(gateways_.engine_.state().access, refused.key)) {
+      context.actor = key->owner;
+      if (!key->path.empty()) refusal.node = key->path.front();
+    }
+    (void)gateways_.engine_.submit(audit::Command(refusal), context).has_value();
+  }
+
+  Gateways& gateways_;
+  real::ConnectionPointer connection_;
+};
+
+Gateways::Gateways(engine::Engine& engine, const executor::LocalExecutor& executor,
+                   real::Loop& loop, world::Disk& disk, const world::Clock& clock,
+                   world::Entropy& entropy)
+    : engine_(engine), executor_(executor), loop_(loop), clock_(clock), entropy_(entropy),
+      intake_(engine, disk, clock) {
+  engine_.watch([this](const factory::Fact& fact) {
+    changed_ = changed_ || concerns_gateways(fact.event);
+    if (const auto* lent = std::get_if<lease::Event>(&fact.event)) {
+      recalls_ = recalls_ || std::holds_alternative<lease::LeasesRecalled>(*lent);
+    }
+  });
+}
+
+Gateways::~Gateways() = default;
+
+Context Gateways::observed() const {
+  Context context;
+  context.now = context.occurred_at = clock_.now();
+  context.origin = Origin::observed;
+  return context;
+}
+
+Result<void> Gateways::listen(const real::Address& address) {
+  TRY_ASSIGN(listener_, real::Listener::open(loop_, address, {}, [this](real::Descriptor socket) {
+               const std::uint64_t number = next_peer_++;
+               peers_.emplace(number, std::make_unique<Peer>(*this, number, std::move(socket)));
+             }));
+  return {};
+}
+
+std::size_t Gateways::connected() const {
+  std::size_t count = 0;
+  for (const auto& [number, peer] : peers_) count += peer->epoch != 0 ? 1u : 0u;
+  return count;
+}
+
+void Gateways::answer(const Peer& peer, control::FromDaemon message) {
+  engine_.when_durable(engine_.applied(),
+                       [this, number = peer.number, message = std::move(message)] {
+                         const auto found = peers_.find(number);
+                         if (found != peers_.end()) found->second->send(message);
+                       });
+}
+
+void Gateways::hello(Peer& peer, const control::Hello& hello) {
+  if (hello.protocol != control::protocol_version) {
+    peer.send(control::FromDaemon(control::Refused{"it speaks another version; update it"}));
+    return lost(peer);
+  }
+  peer.gateway = gateway_id(hello.gateway);
+  for (const auto& [number, other] : peers_) {
+    if (number != peer.number && other->epoch != 0 && other->gateway == peer.gateway) {
+      peer.send(control::FromDaemon(
+          control::Refused{"a gateway of the name '" + hello.gateway + "' is connected already"}));
+      return lost(peer);
+    }
+  }
+  const lease::State& leases = engine_.state().lease;
+  const auto newest = leases.newest.find(peer.gateway);
+  std::uint64_t epoch = newest == leases.newest.end() ? 0 : newest->second;
+  // A gateway that outlived the daemon goes on with its epoch; a new process begins the next.
+  const auto known = leases.epochs.find({peer.gateway, epoch});
+  const bool goes_on =
+      hello.epoch != 0 && hello.epoch == epoch && known != leases.epochs.end();
+  if (!goes_on) {
+    ++epoch;
+    const auto opened =
+        engine_.submit(lease::Command(lease::OpenEpoch{peer.gateway, epoch}), observed());
+    if (!opened) {
+      peer.send(control::FromDaemon(control::Refused{to_text(opened.error())}));
+      return lost(peer);
+    }
+  }
+  peer.epoch = epoch;
+  control::Welcome welcome;
+  welcome.gateway = peer.gateway;
+  welcome.epoch = epoch;
+  for (const auto& [key, one] : engine_.state().lease.epochs) {
+    if (key.first == peer.gateway && (key.second != epoch || goes_on)) {
+      welcome.owed.push_back({key.second, one.reported});
+    }
+  }
+  answer(peer, welcome);
+  changed_ = true;
+  log_line("info", "a gateway has connected",
+           {{"name", hello.gateway}, {"epoch", std::to_string(epoch)}});
+}
+
+void Gateways::borrow(Peer& peer, const control::LeaseRequest& request) {
+  lease::Borrow borrow;
+  borrow.gateway = peer.gateway;
+  borrow.epoch = peer.epoch;
+  borrow.seed = world::draw_id<LeaseId>(clock_, entropy_);
+  borrow.spender = request.spender;
+  borrow.need = request.need;
+  borrow.purpose = request.purpose;
+  borrow.idle = request.idle;
+  control::LeaseAnswer answered;
+  answered.serial = request.serial;
+  answered.budgets = configuration_.budgets;
+  const auto written = engine_.submit(lease::Command(std::move(borrow)), observed());
+  if (!written) {
+    answered.outcome = control::LeaseOutcome::refused;
+    answered.reason = written.error().reason;
+    answered.what = written.error().what;
+    answered.remedy = written.error().remedy;
+  } else {
+    answered.outcome = written->outcome == lease::Outcome::wait ? control::LeaseOutcome::wait
+                                                                : control::LeaseOutcome::granted;
+    answered.leases = written->leases;
+  }
+  answer(peer, std::move(answered));
+}
+
+void Gateways::take_usage(Peer& peer, const control::UsageShipped& shipped) {
+  journal::Sequence written = 0;
+  const auto counted = intake_.take(peer.gateway, shipped.epoch, shipped.batches, written);
+  if (!counted) {
+    log_line("error", "a usage log could not be counted",
+             {{"gateway", to_text(peer.gateway)}, {"error", to_text(counted.error())}});
+    return lost(peer);  // it connects again and ships from what was acknowledged
+  }
+  answer(peer, control::UsageAcknowledged{shipped.epoch, *counted});
+}
+
+void Gateways::end_epoch(Peer& peer, const control::EpochEnded& ended) {
+  const auto closed = engine_.submit(
+      lease::Command(lease::Close{peer.gateway, ended.epoch, ended.offset}), observed());
+  if (!closed) {
+    log_line("error", "an epoch could not be closed", {{"error", to_text(closed.error())}});
+    return;
+  }
+  intake_.forget(peer.gateway, ended.epoch);
+  answer(peer, control::EpochSettled{ended.epoch});
+}
+
+void Gateways::send_recalls() {
+  for (const auto& [number, peer] : peers_) {
+    if (peer->epoch == 0) continue;
+    control::LeasesRecalled recalled;
+    recalled.leases = lease::recalled(engine_.state().lease, peer->gateway);
+    if (!recalled.leases.empty()) answer(*peer, std::move(recalled));
+  }
+}
+
+void Gateways::update() {
+  if (recalls_) {
+    recalls_ = false;
+    send_recalls();
+  }
+  if (!changed_) return;
+  changed_ = false;
+  control::Configuration next = configuration_of(engine_.state(), executor_, clock_.now());
+  control::Configuration delta = control::difference(configuration_, next);
+  next.version = configuration_.version;
+  next.from = 0;
+  const bool differs = configuration_.version == 0 || !(next == configuration_);
+  const std::uint64_t before = configuration_.version;
+  if (differs) next.version = before + 1;
+  configuration_ = std::move(next);
+  delta.from = before;
+  delta.version = configuration_.version;
+  for (const auto& [number, peer] : peers_) {
+    if (peer->epoch == 0 || peer->version == configuration_.version) continue;
+    const bool follows = peer->version == before && before != 0;
+    peer->version = configuration_.version;
+    answer(*peer, follows ? delta : configuration_);
+  }
+}
+
+void Gateways::drain(Duration patience) {
+  for (const auto& [number, peer] : peers_) {
+    if (peer->epoch != 0) peer->send(control::FromDaemon(control::Drain{patience}));
+  }
+}
+
+// The process may live: its leases wait for its log, or for it to come back.
+void Gateways::lost(Peer& peer) {
+  const auto found = peers_.find(peer.number);
+  if (found == peers_.end()) return;
+  peer.close();
+  loop_.bury(std::move(found->second));
+  peers_.erase(found);
+}
+
+}  // namespace bessemer::daemon
