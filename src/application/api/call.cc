@@ -37,14 +37,18 @@ std::optional<std::string_view> Call::query(std::string_view name) const {
 }
 
 Result<OrgId> Call::org(std::string_view path) const {
+  const auto unknown = [&] {
+    return not_found("no organisation node '" + std::string(path) + "'");
+  };
   auto found = tenant::resolve(state().tenant, path);
+  if (!found && found.error().code == Code::not_found) return unknown();
   if (!found) return found;
   // A node that the caller may not know of is told as one that does not exist.
   const auto path_to = tenant::ancestors(state().tenant, *found);
   const auto decision = access::decide(state().access, caller_, path_to, access::Resource::org,
                                        access::Action::read, now_);
   if (decision.verdict == access::Verdict::not_found) {
-    return not_found("no organisation node '" + std::string(path) + "'");
+    return unknown();
   }
   return found;
 }
