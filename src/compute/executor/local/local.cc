@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ extern char** environ;
 namespace bessemer::executor {
 namespace {
 
-constexpr std::uint64_t launcher_tag = 1, pending_tag = 2;
+constexpr std::uint64_t launcher_tag = 1, pending_tag = 2, again_tag = 3;
 constexpr int launcher_wait_s = 10;
 
 // A memory file with the secrets: they never touch a disk, an argument list or an environment.
@@ -83,9 +84,11 @@ Result<Launcher> start_launcher(const LocalOptions& options) {
 
 LocalExecutor::LocalExecutor(LocalOptions options, Launcher launcher)
     : options_(std::move(options)), own_launcher_(!launcher.socket), launcher_(std::move(launcher)),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)), pending_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  check(options_.clock != nullptr && epoll_ && pending_);
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)), pending_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      again_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+  check(options_.clock != nullptr && epoll_ && pending_ && again_);
   watch(pending_.get(), pending_tag);
+  watch(again_.get(), again_tag);
 }
 
 LocalExecutor::~LocalExecutor() { drop_launcher(); }
@@ -153,8 +156,9 @@ Result<void> LocalExecutor::start(const TaskSpec& spec, std::vector<TaskSecret> 
   if (later != known_.end() && later->first.task == spec.key.task) {
     return conflict("a newer generation of this task is known").because("stale_generation");
   }
-  for (const auto& [key, known] : known_) {
-    if (key.task == spec.key.task && !known.exited) {
+  for (auto at = known_.lower_bound({spec.key.task, 0});
+       at != known_.end() && at->first.task == spec.key.task; ++at) {
+    if (!at->second.exited) {
       return conflict("another generation of this task still runs")
           .because("generation_running").fix("stop it and wait for its end");
     }
@@ -180,11 +184,15 @@ Result<void> LocalExecutor::start(const TaskSpec& spec, std::vector<TaskSecret> 
   TRY_ASSIGN(known.directory, make_task_directory(options_.tasks_directory, spec.key));
   TRY(write_whole(known.directory.get(), "spec", codec::encode(spec)));
   TRY(send_launch(spec, secrets, known));
-  const std::uint64_t tag = next_tag_++;
-  watch(known.control.get(), tag);
-  tags_.emplace(tag, spec.key);
+  attend(spec.key, known);
   known_.emplace(spec.key, std::move(known));
   return {};
+}
+
+void LocalExecutor::attend(const TaskKey& key, Known& known) {
+  known.tag = next_tag_++;
+  watch(known.control.get(), known.tag);
+  tags_.emplace(known.tag, key);
 }
 
 Result<void> LocalExecutor::send_launch(const TaskSpec& spec,
@@ -231,6 +239,10 @@ Result<LocalExecutor::Known*> LocalExecutor::find(const TaskKey& key) {
 }
 
 Result<void> LocalExecutor::send(Known& known, const wire::Request& request) {
+  if (!known.control) {
+    known.waiting.push_back(request);
+    return {};
+  }
   auto sent = send_packet(known.control.get(), codec::encode(request));
   if (!sent) return unavailable("its supervisor does not listen").retried(Retry::later);
   return {};

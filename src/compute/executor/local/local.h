@@ -80,6 +80,9 @@ class LocalExecutor final : public Executor {
     std::uint64_t heartbeat = 0;  // number of the last one reported
     bool started = false, exited = false, adopted = false;
     std::optional<EnergyReading> energy;
+    std::uint64_t tag = 0;               // of epoll
+    Instant last_heard;                  // what the caller knew of an adopted one
+    std::vector<wire::Request> waiting;  // for a supervisor that does not listen yet
   };
 
   LocalExecutor(LocalOptions options, Launcher launcher);
@@ -97,6 +100,11 @@ class LocalExecutor final : public Executor {
   void report_exit(const TaskKey& key, Known& known, const wire::ExitRecord& record);
   void report_loss(const TaskKey& key, Known& known, Instant last_heard);
   void adopt_one(const TaskKey& key, const Expected* expected);
+  // Finds out whether a supervisor lives and connects to it; again later when it lives and does
+  // not listen yet.
+  void reach(const TaskKey& key, Known& known);
+  void reach_again();
+  void attend(const TaskKey& key, Known& known);
   void tell(const TaskKey& key, Known& known, Instant at, Happening what);
   void measure_energy(Known& known, Usage& usage, bool late);
 
@@ -105,7 +113,8 @@ class LocalExecutor final : public Executor {
   std::string boot_id_;
   bool own_launcher_ = true;
   Launcher launcher_;
-  Fd epoll_, pending_;
+  Fd epoll_, pending_, again_;
+  std::vector<TaskKey> unreached_;
   EnergyMeter meter_;
   std::map<TaskKey, Known> known_;
   std::map<std::uint64_t, TaskKey> tags_;  // of epoll

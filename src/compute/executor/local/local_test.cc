@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "compute/executor/local/harness.h"
 #include "compute/executor/local/task_directory.h"
@@ -338,6 +340,62 @@ TEST(LocalExecutor, FindsEveryTaskAgainAfterARestart) {
   EXPECT_EQ(stopped->reason, ExitReason::stopped);
 }
 
+// Daemons die at random moments between starts: every task ends once, and whatever ran is known
+// to have run.
+TEST(LocalExecutor, LosesNoTaskThroughRandomRestarts) {
+  const Place place;
+  constexpr std::uint64_t tasks = 24;
+  const std::string ran = place.make("ran");
+  std::map<TaskKey, Expected> expected;
+  std::map<TaskKey, Exited> ended;
+  Random random(11);
+  std::uint64_t next = 1;
+  int restarts = 0;
+  while (ended.size() < tasks && restarts < 200) {
+    Runner runner(place);
+    ASSERT_EQ(runner.error(), "");
+    std::vector<Expected> known;
+    for (const auto& [key, one] : expected) {
+      if (!ended.contains(key)) known.push_back(one);
+    }
+    runner->adopt(known);
+    for (std::uint64_t n = random.below(4); n > 0 && next <= tasks; --n, ++next) {
+      TaskSpec spec = script("echo x > $BESSEMER_OUTPUTS/" + std::to_string(next), next);
+      spec.outputs = ran;
+      expected[spec.key] = {.key = spec.key, .last_heard = runner.now()};
+      ASSERT_TRUE(runner->start(spec, {}).has_value());
+    }
+    // A life of up to 25 ms, or, when all are under way, as long as it takes.
+    const int life_ms = next > tasks ? 500 : static_cast<int>(random.below(25));
+    (void)runner.wait({}, [](const auto&) { return false; }, life_ms);
+    for (const auto& [key, one] : expected) {
+      for (const auto& report : runner.reports(key)) {
+        if (std::holds_alternative<Started>(report.what)) expected[key].started = true;
+        const auto* exited = std::get_if<Exited>(&report.what);
+        if (exited != nullptr) {
+          EXPECT_TRUE(ended.emplace(key, *exited).second || exited->ran == ended[key].ran);
+        }
+      }
+    }
+    ++restarts;
+  }
+  ASSERT_EQ(ended.size(), tasks);
+  int completed = 0;
+  for (const auto& [key, exited] : ended) {
+    const bool trace = std::filesystem::exists(ran + "/" + std::to_string(key.task.low));
+    EXPECT_EQ(exited.ran, trace) << to_text(key.task) << " " << exited.message;
+    if (exited.ran) {
+      EXPECT_EQ(exited.reason, ExitReason::exit_code) << exited.message;
+      ++completed;
+    } else {
+      EXPECT_EQ(exited.reason, ExitReason::lost) << exited.message;
+    }
+  }
+  std::printf("%d restarts: %d completed, %zu never began\n", restarts, completed,
+              tasks - static_cast<std::size_t>(completed));
+  EXPECT_GE(completed, 12);
+}
+
 TEST(LocalExecutor, MarksTasksOfAnotherBootAsLost) {
   const Place place;
   const TaskSpec spec = script("true");
@@ -358,6 +416,46 @@ TEST(LocalExecutor, MarksTasksOfAnotherBootAsLost) {
   EXPECT_EQ(exited->reason, ExitReason::lost);
   EXPECT_EQ(exited->message, "this machine was started anew");
   EXPECT_EQ(runner.last().occurred_at, Instant{9'000});
+}
+
+// The daemon dies while a supervisor is only just beginning: it is found as soon as it listens,
+// and what was ordered meanwhile reaches it; one that dies first is lost.
+TEST(LocalExecutor, WaitsForASupervisorThatIsBeginning) {
+  const Place place;
+  const TaskKey listens{TaskId{5, 1}, 1}, dies{TaskId{5, 2}, 1};
+  const std::string one = place.make("tasks/" + to_text(listens.task) + "/1");
+  const std::string two = place.make("tasks/" + to_text(dies.task) + "/1");
+  Fd lock_one(::open((one + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  Fd lock_two(::open((two + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::flock(lock_one.get(), LOCK_EX), 0);
+  ASSERT_EQ(::flock(lock_two.get(), LOCK_EX), 0);
+  Runner runner(place);
+  runner->adopt({});
+  ASSERT_TRUE(runner->stop(listens, "no longer wanted", seconds(1)).has_value());
+  EXPECT_FALSE(runner.wait(listens, [](const auto& seen) { return !seen.empty(); }, 60));
+  const Fd directory(::open(one.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  auto listener = listen_at(directory.get(), "control", SOCK_SEQPACKET);
+  ASSERT_TRUE(listener.has_value());
+  pollfd ready{listener->get(), POLLIN, 0};
+  for (int i = 0; i < 200 && ::poll(&ready, 1, 0) == 0; ++i) {
+    (void)runner.wait(listens, [](const auto&) { return false; }, 10);
+  }
+  const Fd daemon(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_TRUE(daemon.get() >= 0);
+  Packet packet;
+  std::vector<std::size_t> kinds;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(take_packet(daemon.get(), packet), Taken::packet);
+    kinds.push_back(codec::decode<wire::Request>(packet.bytes)->index());
+  }
+  const std::vector<std::size_t> wanted = {wire::Request(wire::Subscribe{}).index(),
+                                           wire::Request(wire::Stop{}).index()};
+  EXPECT_EQ(kinds, wanted);
+  lock_two.reset();
+  const auto lost = runner.wait_for<Exited>(dies);
+  ASSERT_TRUE(lost.has_value());
+  EXPECT_EQ(lost->reason, ExitReason::lost);
+  EXPECT_FALSE(lost->ran);
 }
 
 // A supervisor that was about to begin when the daemon gave its task up must not begin.

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +18,8 @@
 namespace bessemer::executor {
 namespace {
 
-constexpr std::uint64_t launcher_tag = 1, pending_tag = 2;
+constexpr std::uint64_t launcher_tag = 1, pending_tag = 2, again_tag = 3;
+constexpr long again_ns = 20'000'000;  // until a supervisor that was not listening is asked again
 constexpr std::size_t spool_piece = 1 << 20;
 
 }  // namespace
@@ -34,6 +36,9 @@ std::vector<Report> LocalExecutor::poll() {
         (void)!::read(pending_.get(), &drained, sizeof drained);
       } else if (tag == launcher_tag) {
         drop_launcher();  // the next start makes another
+      } else if (tag == again_tag) {
+        (void)!::read(again_.get(), &drained, sizeof drained);
+        reach_again();
       } else if (const auto at = tags_.find(tag); at != tags_.end()) {
         const auto known = known_.find(at->second);
         if (known == known_.end() || known->second.exited) {
@@ -116,6 +121,8 @@ void LocalExecutor::report_exit(const TaskKey& key, Known& known,
   known.exited = true;
   known.control.reset();
   known.spool.reset();
+  known.waiting.clear();
+  tags_.erase(known.tag);
   tell(key, known, record.at, std::move(exited));
 }
 
@@ -170,32 +177,45 @@ void LocalExecutor::adopt_one(const TaskKey& key, const Expected* expected) {
   known.directory = Fd(::open(directory_of(key).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!known.directory) return;
   known.adopted = true;
-  if (expected != nullptr) known.spool_offset = expected->spool;
+  if (expected != nullptr) {
+    known.spool_offset = expected->spool;
+    known.last_heard = expected->last_heard;
+  }
   known.energy = read_energy(known.directory.get());
-  Known& kept = known_.emplace(key, std::move(known)).first->second;
-  const int directory = kept.directory.get();
+  reach(key, known_.emplace(key, std::move(known)).first->second);
+}
+
+void LocalExecutor::reach(const TaskKey& key, Known& known) {
+  const int directory = known.directory.get();
   const Fd lock(::openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
     // No supervisor lives. While we hold its lock none can begin, and then it must not.
     fence_records(directory);
-    read_news(key, kept);
-    if (kept.exited) return;
-    const auto records = read_records(directory);
-    const Instant fallback = expected != nullptr && expected->last_heard.ns != 0
-                                 ? expected->last_heard
-                                 : options_.clock->now();
-    report_loss(key, kept, records.last_heard().value_or(fallback));
+    read_news(key, known);
+    if (known.exited) return;
+    const Instant fallback = known.last_heard.ns != 0 ? known.last_heard : options_.clock->now();
+    report_loss(key, known, read_records(directory).last_heard().value_or(fallback));
     return;
   }
   auto control = connect_at(directory, "control", SOCK_SEQPACKET | SOCK_NONBLOCK);
-  if (control) {
-    kept.control = std::move(*control);
-    (void)send(kept, wire::Subscribe{});
-    const std::uint64_t tag = next_tag_++;
-    watch(kept.control.get(), tag);
-    tags_.emplace(tag, key);
+  if (!control) {  // it is beginning or ending this very moment
+    unreached_.push_back(key);
+    const itimerspec soon{{}, {0, again_ns}};
+    ::timerfd_settime(again_.get(), 0, &soon, nullptr);
+    return;
   }
-  read_news(key, kept);
+  known.control = std::move(*control);
+  attend(key, known);
+  (void)send(known, wire::Subscribe{});
+  for (const auto& request : std::exchange(known.waiting, {})) (void)send(known, request);
+  read_news(key, known);
+}
+
+void LocalExecutor::reach_again() {
+  for (const TaskKey& key : std::exchange(unreached_, {})) {
+    const auto at = known_.find(key);
+    if (at != known_.end() && !at->second.exited) reach(key, at->second);
+  }
 }
 
 }  // namespace bessemer::executor
