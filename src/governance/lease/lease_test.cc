@@ -101,6 +101,12 @@ TEST(Lender, LendsAPartAndThenSingleHolds) {
   EXPECT_GT(lent, 990);  // all but less than one hold
 }
 
+TEST(Lender, LendsExactlyWhatIsNeededWhenLittleIsLeft) {
+  Desk desk = opened(400);
+  EXPECT_EQ(desk.give(desk.borrow(one, 100))->leases[0].granted, 100);
+  EXPECT_EQ(desk.give(desk.borrow(two, 1))->leases[0].granted, 1);  // not an eighth of the rest
+}
+
 TEST(Lender, CountsWhatTheBorrowerHasFree) {
   Desk desk = opened(100);
   desk.set(keyed, 10'000, key);
