@@ -86,7 +86,8 @@ class Applications(unittest.TestCase):
         for fields in ({"temperature": 9}, {"max_tokens": 0}, {"n": 2}):
             with self.assertRaises(openai.BadRequestError) as caught:
                 self.client.chat.completions.create(model=MODEL, messages=SAID, **fields)
-            self.assertIn(next(iter(fields)), caught.exception.message)
+            said = f"{caught.exception.param} {caught.exception.message}"
+            self.assertIn(next(iter(fields)), said)
 
     def test_a_prompt_beyond_the_context_is_refused(self):
         with self.assertRaises(openai.BadRequestError):

@@ -57,7 +57,7 @@ class Factory:
         self.state.mkdir(mode=0o700)
         config = {"listen": f"127.0.0.1:{self.api_port}",
                   "gateway_listen": f"127.0.0.1:{self.gateway_port}",
-                  "simulated_accelerators": [{"model": "H100", "count": 2}], **(settings or {})}
+                  "simulated_accelerators": [{"model": "h100", "count": 2}], **(settings or {})}
         (self.state / "config.yaml").write_text(json.dumps(config, indent=2) + "\n")
 
     def __enter__(self):

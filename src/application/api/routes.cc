@@ -1,4 +1,5 @@
 // The whole table of routes.
+#include <algorithm>
 #include <iterator>
 
 #include "application/api/api.h"
@@ -17,6 +18,10 @@ const Table& routes() {
       table.insert(table.end(), std::make_move_iterator(part.begin()),
                    std::make_move_iterator(part.end()));
     }
+    // "price-books/prices.csv" before "price-books/{book}": what is written out wins.
+    std::stable_partition(table.begin(), table.end(), [](const Route& route) {
+      return route.pattern.find('{') == std::string_view::npos;
+    });
     return table;
   }();
   return all;

@@ -20,8 +20,8 @@ const Noun book = {"price book", "name|book",
 const Noun line = {"line", "key",
                    {{"PROJECT", "project_path|key.project"}, {"METER", "meter|key.meter"},
                     {"SKU", "sku|key.sku"}, {"WHAT", "what|key.endpoint|key.workload"},
-                    {"QUANTITY", "quantity", Show::number}, {"UNIT", "unit"},
-                    {"AMOUNT", "amount", Show::number}, {"NOTE", "note|unpriced"}}};
+                    {"QUANTITY", "units|quantity", Show::number}, {"UNIT", "unit"},
+                    {"AMOUNT", "amount", Show::number}, {"NOTE", "note"}}};
 const Noun invoice = {"invoice", "number|id",
                       {{"NUMBER", "number"}, {"TENANT", "tenant_path|tenant"},
                        {"PERIOD", "period"}, {"TOTAL", "total", Show::number}, {"ID", "id"}}};
@@ -47,7 +47,12 @@ Result<int> show_statement(Session& session) {
     TRY(session.show(answer));
     return 0;
   }
-  TRY(session.show(*lines));
+  Document shown = *lines;
+  for (auto& [unnamed, line] : shown.members) {
+    if (line.text("simulated") == "true") line.set("note", Document::of("simulated"));
+    if (line.text("unpriced") == "true") line.set("note", Document::of("has no price"));
+  }
+  TRY(session.show(shown));
   for (const std::string_view part : {"adjustments", "totals", "total"}) {
     const Document* value = answer.find(part);
     if (value == nullptr || (value->members.empty() && value->scalar.empty())) continue;
