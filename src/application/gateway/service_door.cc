@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
+
 namespace bessemer::gateway {
 namespace {
 
@@ -56,8 +58,8 @@ bool ServiceDoor::receive_one() {
   if (!passed.empty()) {
     first.passed(std::move(passed.front()));
   } else {
-    first.passed(unavailable("the replica does not take connections: " +
-                             std::string(reason, *got)));
+    const auto why = trim(std::string_view(reason, *got));
+    first.passed(unavailable("the replica does not take connections: " + std::string(why)));
   }
   return true;
 }

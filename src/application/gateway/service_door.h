@@ -14,7 +14,7 @@ constexpr std::size_t max_waiting_at_door = 1024;
 constexpr Duration door_patience = seconds(5);
 
 // A SOCK_SEQPACKET connection to the supervisor's `service` socket. Each packet sent is answered
-// by one, in order: empty with a connected socket, or the reason without one.
+// by one, in order: a line end with a connected socket, or the reason without one.
 class ServiceDoor final : real::Watcher {
  public:
   using Passed = std::function<void(Result<real::Descriptor>)>;
