@@ -164,7 +164,8 @@ void Gateways::hello(Peer& peer, const control::Hello& hello) {
   // A gateway that outlived the daemon goes on with its epoch; a new process begins the next.
   const auto known = leases.epochs.find({peer.gateway, epoch});
   const bool goes_on =
-      hello.epoch != 0 && hello.epoch == epoch && known != leases.epochs.end();
+      hello.epoch != 0 && hello.epoch == epoch && known != leases.epochs.end() &&
+      known->second.status != lease::EpochStatus::written_off;
   if (!goes_on) {
     ++epoch;
     const auto opened =
@@ -179,6 +180,7 @@ void Gateways::hello(Peer& peer, const control::Hello& hello) {
   welcome.gateway = peer.gateway;
   welcome.epoch = epoch;
   for (const auto& [key, one] : engine_.state().lease.epochs) {
+    if (one.status == lease::EpochStatus::written_off) continue;  // nobody waits for its log
     if (key.first == peer.gateway && (key.second != epoch || goes_on)) {
       welcome.owed.push_back({key.second, one.reported});
     }
@@ -210,6 +212,8 @@ void Gateways::borrow(Peer& peer, const control::LeaseRequest& request) {
   } else {
     answered.outcome = written->outcome == lease::Outcome::wait ? control::LeaseOutcome::wait
                                                                 : control::LeaseOutcome::granted;
+    // A recall may have been lost with a connection: whoever waits has it sent again.
+    recalls_ = recalls_ || written->outcome == lease::Outcome::wait;
     answered.leases = written->leases;
   }
   answer(peer, std::move(answered));
