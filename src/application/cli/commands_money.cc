@@ -48,9 +48,9 @@ Result<int> show_statement(Session& session) {
     return 0;
   }
   Document shown = *lines;
-  for (auto& [unnamed, line] : shown.members) {
-    if (line.text("simulated") == "true") line.set("note", Document::of("simulated"));
-    if (line.text("unpriced") == "true") line.set("note", Document::of("has no price"));
+  for (auto& [unnamed, row] : shown.members) {
+    if (row.text("simulated") == "true") row.set("note", Document::of("simulated"));
+    if (row.text("unpriced") == "true") row.set("note", Document::of("has no price"));
   }
   TRY(session.show(shown));
   for (const std::string_view part : {"adjustments", "totals", "total"}) {
