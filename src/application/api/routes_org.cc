@@ -46,6 +46,16 @@ struct CreateOrg {
 };
 DESCRIBE(CreateOrg, kind, path, time_zone)
 
+// Months of a zone are counted by its offsets, which are handed in before anything refers to them.
+Result<void> define_zone(Call& call, const std::string& name) {
+  if (name == "UTC" || call.state().metering.zones.contains(name)) return {};
+  auto zone = call.services().standing.zone(name);
+  if (!zone) return std::move(zone).error().at("time_zone");
+  TRY(call.submit(budget::Command(budget::DefineZone{*zone})));
+  TRY(call.submit(metering::Command(metering::DefineZone{*std::move(zone)})));
+  return {};
+}
+
 Result<OrgView> create_org(Call& call, const CreateOrg& body) {
   const std::size_t slash = body.path.rfind('/');
   const std::string name =
@@ -54,6 +64,7 @@ Result<OrgView> create_org(Call& call, const CreateOrg& body) {
   auto parent = call.org(parent_path);
   if (!parent) return std::move(parent).error().within("path");
   TRY(call.permit(*parent));
+  if (body.time_zone) TRY(define_zone(call, *body.time_zone));
   const OrgId id = call.draw<OrgId>();
   call.makes("/api/v1/orgs/" + to_text(id));
   tenant::Command command;

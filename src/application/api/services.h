@@ -8,6 +8,7 @@
 #include "application/api/events.h"
 #include "application/conductor/conductor.h"
 #include "application/engine/engine.h"
+#include "base/zone.h"
 #include "compute/executor/executor.h"
 #include "data/artifact/store.h"
 #include "governance/secret/people.h"
@@ -60,6 +61,8 @@ struct Standing {
   virtual std::size_t gateways() const = 0;              // connected
   virtual executor::Capabilities isolation() const = 0;  // of this machine's tasks
   virtual std::uint64_t lost_metrics() const = 0;        // lines of metrics that could not be kept
+  // The offsets of an IANA zone, as this machine knows them. Errors: not_found.
+  virtual Result<Zone> zone(std::string_view name) const = 0;
   // Ends the daemon in order; tasks go on.
   virtual void stop() = 0;
 };

@@ -7,6 +7,7 @@ namespace bessemer::api {
 Table system_routes();     // routes_system.cc: health, who am I, the document
 Table org_routes();        // routes_org.cc: tenants, groups, projects, quotas
 Table access_routes();     // routes_access.cc: principals, roles, keys
+Table invoice_routes();    // routes_invoice.cc
 Table quota_routes();      // routes_quota.cc
 Table event_routes();      // routes_event.cc: facts as server-sent events
 Table secret_routes();     // routes_secret.cc

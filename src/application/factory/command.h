@@ -77,6 +77,11 @@ struct BeginDeployStep {
   pipeline::DeployModel deploy;
   EndpointId endpoint;
 };
+// Closes a tenant's period: late usage goes to the next one, and the invoice is the statement and
+// the adjustments, exactly. What the adjustments come to is booked.
+struct CloseInvoice {
+  billing::CloseInvoice close;
+};
 // A range of a gateway's usage log, folded: rated, charged, and counted against its leases.
 struct ReportUsage {
   GatewayId gateway;
@@ -88,7 +93,7 @@ struct ReportUsage {
 
 using OwnCommand =
     std::variant<Launch, TaskStarted, TaskExited, Accrue, AccrueStorage, Renew, BeginReplica,
-                 EndReplica, BeginJobStep, BeginDeployStep, ReportUsage>;
+                 EndReplica, BeginJobStep, BeginDeployStep, CloseInvoice, ReportUsage>;
 
 using Command =
     std::variant<tenant::Command, access::Command, quota::Command, secret::Command,

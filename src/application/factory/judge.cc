@@ -30,6 +30,7 @@ struct JudgeOwn {
   Result<Batch> operator()(const BeginDeployStep& c) {
     return judge_deploy_step(state, c, context);
   }
+  Result<Batch> operator()(const CloseInvoice& c) { return judge_invoice(state, c, context); }
   Result<Batch> operator()(const ReportUsage& c) { return judge_usage(state, c, context); }
 };
 

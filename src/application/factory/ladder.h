@@ -25,6 +25,7 @@ void add(Batch& batch, std::vector<ModuleEvent> events) {
 
 Result<Batch> judge_tenant(const State&, const tenant::Command&, const Context&);   // tenants.cc
 Result<Batch> judge_pricing(const State&, const pricing::Command&, const Context&); // tenants.cc
+Result<Batch> judge_invoice(const State&, const CloseInvoice&, const Context&);     // invoice.cc
 Result<Batch> judge_workload(const State&, const workload::Command&, const Context&);  // work.cc
 Result<Batch> judge_launch(const State&, const Launch&, const Context&);
 Result<Batch> judge_started(const State&, const TaskStarted&, const Context&);
