@@ -197,6 +197,9 @@ const std::map<std::string, Case>& cases() {
       {"retry_pipeline_step", {"", R"({"step":"a"})"}},
       {"get_statement", {org, ""}},
       {"export_usage", {org, ""}},
+      {"close_invoice", {"", R"({"org":"acme","period":"2026-01"})"}},
+      {"list_invoices", {org, ""}},
+      {"get_invoice", {}},
       {"list_accounts", {org, ""}},
       {"check_ledger", {}},
       {"list_nodes", {}},
@@ -271,6 +274,7 @@ std::map<std::string, std::string> things_of_acme(Running& daemon) {
   things["upload"] = "upl_00000000000000000000000001";
   things["node"] = "node_00000000000000000000000001";
   things["book"] = "standard";
+  things["invoice"] = "inv_00000000000000000000000001";
   things["counted"] = "keys";
   things["name"] = "token";
   things["alias"] = "champion";

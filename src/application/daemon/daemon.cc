@@ -9,13 +9,17 @@
 
 #include <algorithm>
 
+#include "application/daemon/collector.h"
 #include "application/daemon/first_start.h"
 #include "application/daemon/log.h"
+#include "base/text.h"
+#include "world/real/tree.h"
 
 namespace bessemer::daemon {
 namespace {
 
 constexpr Duration maintain_every = seconds(1);
+constexpr Duration collect_every = hours(1);
 constexpr Duration longest_sleep = seconds(5);
 constexpr Duration gateway_patience = seconds(10);  // for their running requests, at the end
 constexpr Duration gateway_look = milliseconds(50);
@@ -188,6 +192,24 @@ void Daemon::act() {
   wake_ = loop_->after(sleep, [this] { act(); });
 }
 
+Result<Zone> Daemon::zone(std::string_view name) const {
+  TRY(check_relative_path(name));
+  TRY_ASSIGN(const auto zones, real::RealTree::open_root("/usr/share/zoneinfo"));
+  world::EntryStatus about;
+  auto opened = zones->open(name, about);
+  if (!opened) {
+    return not_found("this machine knows no time zone '" + std::string(name) + "'")
+        .fix("use an IANA name such as Europe/Berlin; apt-get install tzdata");
+  }
+  constexpr std::uint64_t largest = 1 << 20;
+  if (about.bytes > largest) return invalid("is no compiled time zone");
+  std::string bytes(about.bytes, '\0');
+  TRY_ASSIGN(const std::size_t got, (*opened)->read_at(0, bytes));
+  bytes.resize(got);
+  constexpr Duration known_ahead = days(365 * 50);
+  return read_tzif(name, bytes, clock_.now() + known_ahead);
+}
+
 void Daemon::maintain() {
   api_->tick();
   // Compressing sealed segments takes as long as it takes: not on the loop.
@@ -198,6 +220,10 @@ void Daemon::maintain() {
     }
     return {};
   });
+  if (loop_->now() - collected_ >= collect_every) {
+    collected_ = loop_->now();
+    collect_garbage(*engine_, *store_, clock_);
+  }
   loop_->after(maintain_every, [this] { maintain(); });
 }
 

@@ -55,6 +55,7 @@ class Daemon final : api::Standing {
   std::size_t gateways() const override { return gateways_->connected(); }
   executor::Capabilities isolation() const override { return executor_->capabilities(); }
   std::uint64_t lost_metrics() const override { return bytes_->lost_metrics(); }
+  Result<Zone> zone(std::string_view name) const override;
   void stop() override;
 
   Options options_;
@@ -82,6 +83,7 @@ class Daemon final : api::Standing {
   real::Descriptor executor_events_;
   real::Address address_;
   real::Loop::Timer wake_ = 0;
+  Duration collected_;  // since boot: the last garbage collection
   bool acting_soon_ = false, stopping_ = false;
   int status_ = 0;
 };

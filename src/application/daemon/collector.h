@@ -1,0 +1,16 @@
+// Garbage collection of artifacts: what no project refers to goes, and then its bytes.
+#pragma once
+#include "application/daemon/store_thread.h"
+#include "application/engine/engine.h"
+
+namespace bessemer::daemon {
+
+// What is published and then referred to by nothing for so long is given up; an upload that nobody
+// went on with for so long too.
+constexpr Duration artifact_grace = hours(24);
+constexpr std::size_t collected_at_once = 1'000;  // artifacts of one round
+
+// One round: facts first, bytes after they are durable. Loop's thread.
+void collect_garbage(engine::Engine& engine, StoreThread& store, const world::Clock& clock);
+
+}  // namespace bessemer::daemon
