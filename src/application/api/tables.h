@@ -21,7 +21,8 @@ Table endpoint_routes();   // routes_endpoint.cc
 Table artifact_routes();   // routes_artifact.cc: trees and uploads
 Table dataset_routes();    // routes_dataset.cc
 Table run_routes();        // routes_run.cc: experiment runs and their metrics
-Table model_routes();      // routes_model.cc: the registry and lineage
+Table model_routes();      // routes_model.cc: the registry
+Table lineage_routes();    // routes_lineage.cc
 Table pipeline_routes();   // routes_pipeline.cc
 
 }  // namespace bessemer::api

@@ -156,19 +156,33 @@ Result<std::string> define_pipeline(Session& session, const std::string& path) {
   return pipeline.text("id");
 }
 
+// Where each step stands, without what changes by time alone.
+std::string standing_of(const Document& run) {
+  std::string out = run.text("status");
+  const Document* const steps = run.find("steps");
+  if (steps == nullptr) return out;
+  for (const auto& [unnamed, step] : steps->members) {
+    out += ' ' + step.text("status") + step.text("attempt") + step.text("note");
+  }
+  return out;
+}
+
 Result<int> follow_run(Session& session, const std::string& id) {
   TRY_ASSIGN(Remote* const remote, session.remote());
   const std::string target = path_of("/api/v1/pipeline-runs/{}", {id});
   const bool redraw = session.terminal().is_interactive();
-  std::string before;
+  std::string before, stood;
   while (true) {
     TRY_ASSIGN(const Document run, remote->get(target));
     const std::string text = render_steps(run, session.terminal().now());
-    if (text != before) {
+    // A terminal's table is drawn again as time goes by; a log gets a table per change.
+    const std::string stands = standing_of(run);
+    if (redraw ? text != before : stands != stood) {
       const auto lines = std::count(before.begin(), before.end(), '\n');
       if (redraw && lines > 0) session.print("\x1b[" + std::to_string(lines) + "F\x1b[J");
       session.print(text);
       before = text;
+      stood = stands;
     }
     const std::string status = run.text("status");
     if (is_final(status)) return status == "succeeded" ? 0 : 1;

@@ -178,6 +178,7 @@ const std::map<std::string, Case>& cases() {
       {"list_runs", {project, ""}},
       {"get_run", {}},
       {"get_run_metrics", {}},
+      {"get_lineage", {"?of=endpoint%3Aserve&project=acme%2Fvision", ""}},
       {"create_model", {"", R"({"project":"acme/vision","name":"m2"})"}},
       {"list_models", {project, ""}},
       {"get_model", {}},
