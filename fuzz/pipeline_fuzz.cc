@@ -53,7 +53,13 @@ void read_text(std::string_view text) {
   }
   static_cast<void>(expand(text, Echo()));
   if (const auto filled = expand(json::Raw{std::string(text)}, Echo())) {
-    check(references_in(*filled).has_value(), "what was filled in is no JSON");
+    const auto again = json::parse("[" + filled->text + "]", [](json::Value& list) {
+      return list.array([](json::Value& only) -> Result<void> {
+        TRY(only.raw());
+        return {};
+      });
+    });
+    check(again.has_value(), "what was filled in is no JSON");
   }
 }
 
