@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "data/artifact/directory_store.h"
 #include "data/artifact/layout.h"
+#include "data/artifact/read_tree.h"
 #include "world/real/disk.h"
 #include "world/real/tree.h"
 
@@ -184,6 +185,30 @@ TEST_F(StoreTest, LaysATreeOutReadOnlyOnce) {
   ASSERT_EQ(::stat((top_ + "/" + *place + "/data/copy.txt").c_str(), &about), 0);
   EXPECT_EQ(about.st_nlink, 3u);  // the blob and its two names
   EXPECT_EQ(*store_->lay_out(tenant, tree), *place);
+}
+
+// What a reader is told, as text.
+struct Told final : TreeReader {
+  std::string text;
+  void begin_file(std::string_view path) override { text += "<" + std::string(path) + ":"; }
+  void add(std::string_view bytes) override { text += bytes; }
+  void end_file() override { text += ">"; }
+};
+
+TEST_F(StoreTest, ATreeIsReadInOrderAndVerified) {
+  const Entry b = put("b", "two");
+  const Digest tree = publish({b, put("a/x", "one"), put("c", "")});
+  Told told;
+  ASSERT_TRUE(read_tree(*store_, tenant, tree, told));
+  EXPECT_EQ(told.text, "<a/x:one><b:two><c:>");
+  EXPECT_EQ(read_tree(*store_, other, tree, told).error().code, Code::not_found);
+  const std::string path = top_ + "/" + layout::blob(tenant, b.digest);
+  fs::permissions(path, fs::perms::owner_all);
+  std::ofstream(path) << "twX";
+  EXPECT_EQ(to_text(read_tree(*store_, tenant, tree, told).error()),
+            "b: the stored bytes are damaged");
+  std::ofstream(path) << "tw";
+  EXPECT_EQ(read_tree(*store_, tenant, tree, told).error().code, Code::internal);
 }
 
 TEST_F(StoreTest, DamageIsFoundBeforeATaskReadsIt) {

@@ -307,6 +307,19 @@ Result<std::uint32_t> resolve(const Dataset& dataset, std::string_view which) {
       .at("version");
 }
 
+std::vector<Uninspected> uninspected(const State& state, std::size_t limit) {
+  std::vector<Uninspected> found;
+  for (const auto& [id, dataset] : state.datasets) {
+    if (dataset.deleted) continue;
+    for (const auto& [number, version] : dataset.versions) {
+      if (version.validation || version.state == VersionState::deleted) continue;
+      if (found.size() >= limit) return found;
+      found.push_back({id, dataset.project, number, version.tree, version.schema});
+    }
+  }
+  return found;
+}
+
 std::vector<const Dataset*> list(const State& state, OrgId project) {
   std::vector<const Dataset*> found;
   const auto names = state.names.find(project);

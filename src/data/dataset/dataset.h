@@ -247,6 +247,18 @@ const Version* latest(const Dataset& dataset);
 const Version* find_tree(const Dataset& dataset, const Digest& tree);
 // "3", an alias, "latest" or "" (= latest) to a version that is not deleted. Errors: not_found.
 Result<std::uint32_t> resolve(const Dataset& dataset, std::string_view which);
+// A version whose bytes nobody has inspected yet.
+struct Uninspected {
+  DatasetId dataset;
+  OrgId project;
+  std::uint32_t version = 0;
+  Digest tree;
+  Schema schema;
+  friend bool operator==(const Uninspected&, const Uninspected&) = default;
+};
+// At most `limit`, oldest datasets first. The shell reads their bytes through an Inspection and
+// answers each with RecordValidation.
+std::vector<Uninspected> uninspected(const State& state, std::size_t limit);
 // Those of one project that are not deleted, by name.
 std::vector<const Dataset*> list(const State& state, OrgId project);
 

@@ -137,7 +137,11 @@ TEST(Dataset, AValidationIsKeptWithItsVersion) {
   ASSERT_EQ(run(state, Create{corpus, project, "c", ""}), "");
   ASSERT_EQ(run(state, version(corpus, bytes_a)), "");
   Validation found{false, 1, 10, 3, 1, {"a.csv:2: price is not a number"}};
+  EXPECT_EQ(uninspected(state, 10),
+            (std::vector<Uninspected>{{corpus, project, 1, bytes_a, Schema{}}}));
+  EXPECT_TRUE(uninspected(state, 0).empty());
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}), "");
+  EXPECT_TRUE(uninspected(state, 10).empty());
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}), "already");
   EXPECT_EQ(find_version(state, corpus, 1)->rows, 3u);
   found.passed = true;
