@@ -163,7 +163,9 @@ bool Planner::is_there(std::uint32_t index, const std::vector<Place>& places) {
 bool Planner::hold(std::uint32_t index, const Reservation& reservation,
                    const std::vector<std::uint32_t>& victims) {
   const Pending& pending = snapshot_.pending[index];
-  const std::uint32_t pool = reservation.pool;
+  const auto& names = snapshot_.pools;
+  const auto pool = static_cast<std::uint32_t>(
+      std::find(names.begin(), names.end(), reservation.pool) - names.begin());
   const auto& pools = pools_of(index);
   const auto places = places_of(reservation);
   if (!places || places->size() != pending.tasks) return false;
@@ -423,7 +425,7 @@ void Planner::reserve(std::uint32_t index, std::uint32_t pool, std::vector<Place
   said.pool = snapshot_.pools[pool];
   said.until = until;
   plan_.waits.push_back(std::move(said));
-  Reservation reservation{pending.workload, pool, {}};
+  Reservation reservation{pending.workload, snapshot_.pools[pool], {}};
   for (Place& place : places) {
     reservation.tasks.push_back({snapshot_.nodes[place.node].id, std::move(place.devices)});
   }

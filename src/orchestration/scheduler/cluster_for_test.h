@@ -88,8 +88,8 @@ struct Cluster {
     count(queue, snapshot.nodes[node].pool, devices.size() * 1'000, 1'000, true);
   }
 
-  // What stops is gone and its room is free.
-  void finish_stopping() {
+  // What stops is gone and its room is free; it waits again where `requeue` says so.
+  void finish_stopping(bool requeue = false) {
     std::vector<Running> left;
     for (Running& running : snapshot.running) {
       if (!running.stopping_until) {
@@ -109,6 +109,20 @@ struct Cluster {
       Quota& quota = snapshot.queues[running.queue].pools[running.pool];
       quota.used_gpu_milli -= milli;
       quota.used_cpu_millis -= running.cpu_millis * running.tasks.size();
+      if (!requeue) continue;
+      Pending pending;
+      pending.workload = running.workload;
+      pending.queue = running.queue;
+      for (const Share& share : running.tasks[0].devices) {
+        if (share.milli == 1'000) ++pending.shape.gpus;
+        else pending.shape.gpu_milli = share.milli;
+      }
+      pending.shape.cpu_millis = running.cpu_millis;
+      pending.shape.memory_bytes = running.memory_bytes;
+      pending.tasks = static_cast<std::uint32_t>(running.tasks.size());
+      pending.priority = running.priority;
+      pending.submitted_at = running.started_at;
+      snapshot.pending.push_back(std::move(pending));
     }
     snapshot.running = std::move(left);
   }

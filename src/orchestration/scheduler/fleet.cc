@@ -115,8 +115,8 @@ void Fleet::take(const Room& part) {
   room.cpu -= part.cpu_millis;
   room.memory -= part.memory_bytes;
   for (const Share& share : part.place.devices) {
-    std::uint32_t& free = devices_.at(room.first_device + share.index);
-    if (!usable_[room.first_device + share.index]) continue;
+    if (!counts(room, share)) continue;
+    std::uint32_t& free = devices_[room.first_device + share.index];
     check(free >= share.milli, "scheduler: an accelerator taken twice");
     if (free == whole_milli && share.milli > 0) --room.whole;
     free -= share.milli;
@@ -130,8 +130,8 @@ void Fleet::give(const Room& part) {
   room.cpu += part.cpu_millis;
   room.memory += part.memory_bytes;
   for (const Share& share : part.place.devices) {
-    std::uint32_t& free = devices_.at(room.first_device + share.index);
-    if (!usable_[room.first_device + share.index]) continue;
+    if (!counts(room, share)) continue;
+    std::uint32_t& free = devices_[room.first_device + share.index];
     free += share.milli;
     check(free <= whole_milli, "scheduler: more of an accelerator given than it has");
     if (free == whole_milli && share.milli > 0) ++room.whole;
@@ -165,9 +165,7 @@ bool Fleet::gain(const Shape& shape, const Room& part) {
   gain.cpu += part.cpu_millis;
   gain.memory += part.memory_bytes;
   for (const Share& share : part.place.devices) {
-    if (usable_[room.first_device + share.index]) {
-      device_gains_[room.first_device + share.index] += share.milli;
-    }
+    if (counts(room, share)) device_gains_[room.first_device + share.index] += share.milli;
   }
   if (!suits(shape, node) || room.cpu + gain.cpu < shape.cpu_millis ||
       room.memory + gain.memory < shape.memory_bytes) {

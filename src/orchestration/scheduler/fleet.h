@@ -42,7 +42,8 @@ class Fleet {
     std::uint32_t fitting = 0;
   };
   Placing place(const Shape& shape, std::uint32_t tasks, std::uint32_t pool);
-  // Takes and gives back a part of a node. Requires: it is free; it was taken (checked).
+  // Takes and gives back a part of a node. Devices that are unusable, or gone, do not count.
+  // Requires: it is free; it was taken (checked).
   void take(const Room& room);
   void give(const Room& room);
 
@@ -89,6 +90,9 @@ class Fleet {
     std::tuple<bool, std::size_t, std::uint64_t, std::uint32_t> cost;  // smaller is better
   };
 
+  bool counts(const NodeRoom& room, const Share& share) const {
+    return share.index < room.devices && usable_[room.first_device + share.index];
+  }
   std::uint32_t group_of(std::uint32_t pool, const std::string& model);
   bool takes(const Group& group, const Shape& shape) const;
   void link(std::uint32_t node);

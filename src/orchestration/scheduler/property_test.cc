@@ -225,5 +225,26 @@ TEST(Plans, AClaimGetsItsRoomAfterOneNotice) {
   EXPECT_GT(claims, 100u);
 }
 
+// Without news the cluster comes to rest: nobody takes back for ever what another took from him.
+TEST(Plans, WhoIsPreemptedDoesNotPreemptBackForEver) {
+  std::size_t longest = 0;
+  for (std::uint64_t seed = 1; seed <= 1'500; ++seed) {
+    SCOPED_TRACE(seed);
+    Cluster cluster = random_cluster(seed);
+    cluster.snapshot.spend_limits[0].available_nano = 1'000'000;
+    std::size_t rounds = 0;
+    for (bool moving = true; moving && rounds < 50; ++rounds) {
+      const Plan plan = cluster.plan();
+      moving = !plan.notices.empty() || !plan.starts.empty();
+      cluster.carry_out(plan);
+      cluster.finish_stopping(true);
+      cluster.snapshot.now = cluster.snapshot.now + minutes(5);
+    }
+    EXPECT_LT(rounds, 50u);
+    longest = std::max(longest, rounds);
+  }
+  EXPECT_GT(longest, 3u);
+}
+
 }  // namespace
 }  // namespace bessemer::scheduler

@@ -157,7 +157,7 @@ struct Reserved {
 DESCRIBE(Reserved, node, devices)
 struct Reservation {
   WorkloadId workload;
-  std::uint32_t pool = 0;
+  std::string pool;
   std::vector<Reserved> tasks;
   friend bool operator==(const Reservation&, const Reservation&) = default;
 };

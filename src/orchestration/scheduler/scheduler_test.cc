@@ -460,6 +460,17 @@ TEST(Reclaim, AVictimGangGoesWhole) {
   EXPECT_EQ(cluster.plan().notices.size(), 1u);
 }
 
+TEST(Reclaim, VictimsOnDevicesThatAreGoneGiveNothing) {
+  Cluster cluster;
+  const auto node = cluster.node(4);
+  const auto owner = cluster.queue(0, 2), borrower = cluster.queue();
+  for (std::uint32_t i = 0; i < 4; ++i) cluster.running(borrower, node, {i}, 10 + i);
+  cluster.snapshot.nodes[node].devices.pop_back();       // fell off the bus
+  cluster.snapshot.nodes[node].devices[0] = {0, false};  // unhealthy
+  cluster.job(owner, 2);
+  EXPECT_THAT(noticed(cluster.plan()), ElementsAre(2, 3));
+}
+
 TEST(Preempt, MoreImportantWorkOfTheSameQueue) {
   Cluster cluster;
   const auto node = cluster.node(2);
