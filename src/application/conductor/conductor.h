@@ -110,6 +110,7 @@ class Conductor {
   factory::Refused refused_;
   std::map<WorkloadId, Wait> waits_;
   scheduler::Snapshot snapshot_;
+  std::vector<scheduler::Reservation> reservations_;   // of the last plan, for the next
   engine::Sequence planned_at_ = 0;     // applied() as of the last plan
   engine::Sequence moved_at_ = 0;       // applied() as of the last round of the rest
   std::optional<Instant> next_moment_;

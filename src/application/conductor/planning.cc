@@ -10,7 +10,9 @@ void Conductor::plan() {
   const Instant now = clock_.now();
   planned_at_ = engine_.applied();
   snapshot_ = factory::snapshot_of(engine_.state(), refused_, now);
+  snapshot_.reservations = std::move(reservations_);
   const scheduler::Plan plan = scheduler::plan(snapshot_);
+  reservations_ = plan.reservations;
   waits_.clear();
   for (const scheduler::Verdict& verdict : plan.waits) {
     Wait wait;
@@ -28,6 +30,7 @@ void Conductor::plan() {
     stop.generation = notice.generation;
     stop.reason = workload::Reason::preempted;
     stop.notice = notice.notice;
+    stop.claimant = notice.claimant;
     stop.detail = "its room is another queue's by quota";
     decide(workload::Command(std::move(stop)));
   }

@@ -45,14 +45,15 @@ class Filling {
       out.open = node.state == site::NodeState::ready;
       out.cpu_millis = node.inventory.cpu_millis;
       out.memory_bytes = node.inventory.memory_bytes;
-      out.free_cpu_millis = out.cpu_millis - node.use.cpu_millis;
-      out.free_memory_bytes = out.memory_bytes - node.use.memory_bytes;
+      // A node may come back smaller than what is allocated on it: free_of knows.
+      const site::Use free = site::free_of(node);
+      out.free_cpu_millis = free.cpu_millis;
+      out.free_memory_bytes = free.memory_bytes;
       for (std::size_t i = 0; i < node.inventory.accelerators.size(); ++i) {
         const site::Accelerator& accelerator = node.inventory.accelerators[i];
         out.model = accelerator.model;
-        const std::uint32_t used = i < node.use.accelerators.size() ? node.use.accelerators[i] : 0;
         const bool healthy = accelerator.health == site::Health::healthy;
-        out.devices.push_back({healthy && used < 1'000 ? 1'000 - used : 0});
+        out.devices.push_back({free.accelerators[i], healthy});
       }
       node_index_[id] = static_cast<std::uint32_t>(snapshot_.nodes.size());
       snapshot_.nodes.push_back(std::move(out));
@@ -159,7 +160,10 @@ class Filling {
     running.started_at = attempt->started_at;
     running.checkpointed_at = attempt->checkpointed_at;
     running.notice = found.spec.grace.value_or(workload::defaults::grace);
-    if (attempt->stop) running.stopping_until = attempt->stop->kill_at;
+    if (attempt->stop) {
+      running.stopping_until = attempt->stop->kill_at;
+      running.claimant = attempt->stop->claimant;
+    }
     const bool preemptible = found.spec.preemptible.value_or(true);
     for (const workload::Task& task : attempt->tasks) {
       if (task.phase == workload::TaskPhase::ended) continue;
