@@ -6,6 +6,7 @@
 #include "application/factory/ladder.h"
 #include "application/factory/storage.h"
 #include "base/check.h"
+#include "compute/site/gang.h"
 
 namespace bessemer::factory {
 namespace {
@@ -244,6 +245,7 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
   }
   ADD(batch, workload::judge(state.workload, workload::Command(start), context));
   const workload::Shape shape = workload::shape_of(found->spec);
+  std::vector<site::Allocate> gang;
   for (std::size_t rank = 0; rank < launch.placements.size(); ++rank) {
     const workload::Placement& placement = launch.placements[rank];
     site::Allocate allocate;
@@ -257,8 +259,9 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
     for (const workload::Share& share : placement.accelerators) {
       allocate.accelerators.push_back({share.index, share.milli});
     }
-    ADD(batch, site::judge(state.site, site::Command(std::move(allocate)), context));
+    gang.push_back(std::move(allocate));
   }
+  ADD(batch, site::judge_gang(state.site, gang, context));
   return batch;
 }
 

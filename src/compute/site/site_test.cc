@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/random.h"
 #include "compute/site/accounting.h"
+#include "compute/site/gang.h"
 
 namespace bessemer::site {
 namespace {
@@ -147,6 +148,35 @@ TEST(Site, AllocationsAreJudged) {
             "node: has work on it; drain it first, or report it lost");
   EXPECT_EQ(story.release(2), "allocation_ended");
   EXPECT_EQ(story.tell(SetNodeState{node, NodeState::down, ""}), "node_state_set");
+}
+
+TEST(Site, AGangIsJudgedAsOne) {
+  Story story;
+  const NodeId node = story.add(machine("n1", 2));
+  const auto task = [&](std::uint64_t id, std::uint32_t device) {
+    return Allocate{AllocationId{3, id}, WorkloadId{4, 1}, TaskId{5, id}, 1, node, 3'000, 1 << 20,
+                    {{device, 1'000}}};
+  };
+  const auto refusal = [&](const std::vector<Allocate>& gang) {
+    const auto judged = judge_gang(story.state, gang, story.context());
+    return judged ? "accepted" : to_text(judged.error());
+  };
+  EXPECT_EQ(refusal({task(1, 0), task(2, 0)}),
+            "[1].accelerators[0]: accelerator 0 of n1 has 0 thousandths free");
+  EXPECT_EQ(refusal({task(1, 0), task(1, 1)}),
+            "[1].allocation: this id names another allocation");
+  Allocate third = task(3, 1);
+  third.accelerators.clear();
+  EXPECT_EQ(refusal({task(1, 0), task(2, 1), third}),
+            "[2].cpu_millis: n1 has 2000 thousandths of a core free");
+  const auto events = judge_gang(story.state, {task(1, 0), task(2, 1)}, story.context());
+  ASSERT_TRUE(events);
+  EXPECT_EQ(events->size(), 2u);
+  EXPECT_TRUE(story.state.allocations.empty()) << "judging changes nothing";
+  for (const Event& event : *events) apply(story.state, event, story.context());
+  EXPECT_EQ(judge_gang(story.state, {task(1, 0), task(2, 1)}, story.context())->size(), 0u);
+  EXPECT_EQ(judge_gang(story.state, {task(1, 0), task(4, 1)}, story.context()).error().field,
+            "[1].cpu_millis");
 }
 
 TEST(Site, AMomentIsNeverChargedTwice) {
