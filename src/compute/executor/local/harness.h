@@ -75,9 +75,10 @@ class Runner {
   LocalExecutor* operator->() { return executor_.get(); }
   const std::string& error() const { return error_; }
 
-  // Waits until `enough` holds for the reports of `key`; false after ten seconds.
+  // Waits until `enough` holds for the reports of `key`; false after a minute, so that a busy
+  // machine is not taken for a wrong one.
   bool wait(const TaskKey& key, const std::function<bool(const std::vector<Report>&)>& enough,
-            int patience_ms = 10'000) {
+            int patience_ms = 60'000) {
     const Duration until = clock_.since_boot() + milliseconds(patience_ms);
     while (true) {
       for (auto& report : executor_->poll()) reports_[report.key].push_back(std::move(report));
@@ -89,7 +90,7 @@ class Runner {
     }
   }
   template <class What>
-  std::optional<What> wait_for(const TaskKey& key, int patience_ms = 10'000) {
+  std::optional<What> wait_for(const TaskKey& key, int patience_ms = 60'000) {
     const auto find = [](const std::vector<Report>& reports) -> const Report* {
       for (const auto& report : reports) {
         if (std::holds_alternative<What>(report.what)) return &report;

@@ -110,6 +110,12 @@ Result<std::unique_ptr<LocalExecutor>> LocalExecutor::open(LocalOptions options,
   }
   std::unique_ptr<LocalExecutor> made(new LocalExecutor(std::move(options), std::move(launcher)));
   TRY(made->greet_launcher());
+  if (auto nvml = Nvml::open()) {
+    auto devices = (*nvml)->devices();
+    if (devices) {
+      for (auto& device : *devices) made->gpus_.emplace(device.uuid, device);
+    }
+  }
   return made;
 }
 
@@ -149,8 +155,24 @@ std::string LocalExecutor::directory_of(const TaskKey& key) const {
          std::to_string(key.generation);
 }
 
-Result<void> LocalExecutor::start(const TaskSpec& spec, std::vector<TaskSecret> secrets) {
+// The caller names a device by its uuid; which node that is, is this machine's business.
+Result<void> LocalExecutor::locate(std::vector<Device>& devices) const {
+  for (auto& device : devices) {
+    if (device.simulated) continue;
+    const auto found = gpus_.find(device.uuid);
+    if (found == gpus_.end()) {
+      return invalid("no GPU '" + device.uuid + "' on this machine").at("resources.gpus");
+    }
+    device.index = found->second.index;
+    device.minor = found->second.minor;
+  }
+  return {};
+}
+
+Result<void> LocalExecutor::start(const TaskSpec& asked, std::vector<TaskSecret> secrets) {
+  TaskSpec spec = asked;
   TRY(check_spec(spec, secrets));
+  TRY(locate(spec.resources.gpus));
   if (known_.contains(spec.key)) return {};
   const auto later = known_.upper_bound(spec.key);
   if (later != known_.end() && later->first.task == spec.key.task) {

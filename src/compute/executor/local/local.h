@@ -104,6 +104,8 @@ class LocalExecutor final : public Executor {
   // not listen yet.
   void reach(const TaskKey& key, Known& known);
   void reach_again();
+  // Fills in where each real device is on this machine. Errors: invalid, naming the uuid.
+  Result<void> locate(std::vector<Device>& devices) const;
   void attend(const TaskKey& key, Known& known);
   void tell(const TaskKey& key, Known& known, Instant at, Happening what);
   void measure_energy(Known& known, Usage& usage, bool late);
@@ -116,6 +118,7 @@ class LocalExecutor final : public Executor {
   Fd epoll_, pending_, again_;
   std::vector<TaskKey> unreached_;
   EnergyMeter meter_;
+  std::map<std::string, GpuInfo> gpus_;  // of this machine, by uuid
   std::map<TaskKey, Known> known_;
   std::map<std::uint64_t, TaskKey> tags_;  // of epoll
   std::uint64_t next_tag_ = 16;

@@ -88,7 +88,7 @@ TEST(Sandbox, AHostileJobGetsNowhere) {
     std::printf("no cgroups here: nothing bounds the number of processes\n");
   }
   ASSERT_TRUE(runner->start(spec, {}).has_value());
-  const auto exited = runner.wait_for<Exited>(spec.key, 60'000);
+  const auto exited = runner.wait_for<Exited>(spec.key);
   ASSERT_TRUE(exited.has_value());
   EXPECT_EQ(exited->exit_code, 0) << exited->message << runner.output(spec.key, Output::error);
   const std::string said = runner.output(spec.key);
@@ -137,7 +137,7 @@ TEST(Sandbox, RunsThePythonAndNodeOfTheHost) {
       "id -un; hostname; ls -d $HOME");
   spec.resources.memory_bytes = 1 << 30;
   ASSERT_TRUE(runner->start(spec, {}).has_value());
-  ASSERT_TRUE(runner.wait_for<Exited>(spec.key, 30'000).has_value());
+  ASSERT_TRUE(runner.wait_for<Exited>(spec.key).has_value());
   if (has_sandbox(runner)) {
     EXPECT_EQ(runner.output(spec.key), "1\n2\ntask\ntask\n/tmp/home\n")
         << runner.output(spec.key, Output::error);
@@ -151,7 +151,7 @@ std::string ask(const Fd& socket) {
   std::string out;
   if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return out;
   char piece[4096];
-  while (::poll(&ready, 1, 5000) > 0) {
+  while (::poll(&ready, 1, 60'000) > 0) {
     const ssize_t got = ::recv(socket.get(), piece, sizeof piece, 0);
     if (got <= 0) break;
     out.append(piece, static_cast<std::size_t>(got));
@@ -182,7 +182,7 @@ TEST(Sandbox, ServicesAreReachedOnlyThroughTheSupervisor) {
   if (!has_sandbox(runner)) second.service_port = 8001;
   for (const auto& spec : {first, second}) {
     ASSERT_TRUE(runner->start(spec, {}).has_value());
-    const auto health = runner.wait_for<Health>(spec.key, 20'000);
+    const auto health = runner.wait_for<Health>(spec.key);
     ASSERT_TRUE(health.has_value()) << runner.output(spec.key, Output::error);
     EXPECT_TRUE(health->ready);
   }
@@ -190,7 +190,7 @@ TEST(Sandbox, ServicesAreReachedOnlyThroughTheSupervisor) {
   auto asked = runner->connect(first.key, 8000);
   ASSERT_TRUE(asked.has_value());
   pollfd ready{asked->get(), POLLIN, 0};
-  ASSERT_EQ(::poll(&ready, 1, 5000), 1);
+  ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
   auto socket = LocalExecutor::take_connection(asked->get());
   ASSERT_TRUE(socket.has_value()) << to_text(socket.error());
   EXPECT_NE(ask(*socket).find("inside /who"), std::string::npos);
@@ -218,7 +218,7 @@ TEST(Sandbox, ServicesAreReachedOnlyThroughTheSupervisor) {
   asked = runner->connect(first.key, 9);
   ASSERT_TRUE(asked.has_value());
   ready.fd = asked->get();
-  ASSERT_EQ(::poll(&ready, 1, 5000), 1);
+  ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
   EXPECT_FALSE(LocalExecutor::take_connection(asked->get()).has_value());
   for (const auto& spec : {first, second}) {
     ASSERT_TRUE(runner->stop(spec.key, "test over", {}).has_value());
@@ -265,7 +265,7 @@ END)";
 // Waits for the next news of a command.
 CommandNews next(const Fd& connection) {
   pollfd ready{connection.get(), POLLIN, 0};
-  ::poll(&ready, 1, 10'000);
+  ::poll(&ready, 1, 60'000);
   auto news = LocalExecutor::take_command(connection.get());
   return news ? std::move(*news) : CommandNews{};
 }
