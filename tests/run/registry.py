@@ -45,6 +45,12 @@ def units(preset, depths, environment=None):
                  depths, reports=JUNIT, limit_seconds=1800, environment=environment or {})
 
 
+def kills(depths, count):
+    return Suite(f"kills_{count}", f"kill -9 of the daemon at {count} random moments of the example",
+                 ["/usr/bin/python3", "tests/factory/kills.py", str(count)], depths, reports=TAP,
+                 limit_seconds=300 + 60 * count, needs=("build_release",))
+
+
 def fuzz(depths, seconds, limit_seconds):
     return Suite(f"fuzz_{seconds}s", f"each parser is fed hostile bytes for {seconds} s",
                  ["/usr/bin/python3", "tests/run/fuzz.py", str(seconds)], depths, reports=TAP,
@@ -74,6 +80,17 @@ def suites():
               ["bash", "-c", "tests/clients/prepare && "
                              "exec /usr/bin/python3 tests/clients/direct.py"],
               CHANGE_ON, reports=TAP, limit_seconds=600),
+        Suite("main_job", "data, training, gate, registry, endpoint, tokens and bill, for real",
+              ["/usr/bin/python3", "tests/factory/main_job.py"], CHANGE_ON, reports=TAP,
+              limit_seconds=900, needs=("build_release",)),
+        Suite("scenes", "stories as text, each on a factory of its own",
+              ["/usr/bin/python3", "tests/scenes/run.py"], CHANGE_ON, reports=TAP,
+              limit_seconds=900, needs=("build_release",)),
+        Suite("clients_gateway", "OpenAI's own libraries against the gateway",
+              ["bash", "-c", "tests/clients/prepare && "
+                             "exec /usr/bin/python3 tests/factory/clients.py"],
+              CHANGE_ON, reports=TAP, limit_seconds=900, needs=("build_release",)),
+        kills(DEPTHS[1:2], 10), kills(FULL, 50), kills(SOAK, 500),
         build("clang", FULL),
         units("clang", FULL),
         build("asan", FULL),

@@ -6,8 +6,8 @@ import re
 # Each kind of placeholder: what it matches. The order is that in which --update tries them.
 KINDS = {
     "digest": r"(?:sha256:)?[0-9a-f]{64}",
-    "key": r"bsk_[0-9A-Za-z_]{16,}",
-    "id": r"[a-z]+_[0-9a-hjkmnp-tv-z]{20,26}",
+    "key": r"bsm_[0-9A-Za-z_]{16,}",
+    "id": r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}",
     "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?",
     "span": r"(?:\d+(?:\.\d+)?(?:d|h|ms|us|ns|m|s))+",
     "size": r"\d+(?:\.\d+)? ?(?:B|KiB|MiB|GiB|kB|MB|GB|bytes)",

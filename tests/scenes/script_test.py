@@ -9,7 +9,7 @@ import script
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
 import tap
 
-ID = "job_01hzy3v9k2m4n5p6q7r8s9t0vw"
+ID = "wl_01HZY3V9K2M4N5P6Q7R8S9T0VW"
 SCENE = f"""# What it shows.
 
 $ bessemer one
@@ -45,7 +45,7 @@ class Language(unittest.TestCase):
                 (["<number>"], ["three"], False),
                 (["NAME  STATE"], ["NAME        STATE"], True),
                 (["NAME STATE"], ["NAME  STATE"], False),
-                (["<id>"], [ID], True), (["<id>"], ["job_"], False),
+                (["<id>"], [ID], True), (["<id>"], ["wl_"], False),
                 (["at <time>"], ["at 2026-01-31T08:00:00.25Z"], True),
                 (["took <span>"], ["took 1m3s"], True), (["took <span>"], ["took long"], False),
                 (["..."], [], True), (["...", "b"], ["a", "a", "b"], True),

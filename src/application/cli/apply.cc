@@ -78,12 +78,13 @@ Result<Step> plan_in(Session& session, const Document& declaration) {
 
 Result<void> carry_out(Session& session, const Step& step) {
   static constexpr std::string_view said[] = {" unchanged", " created", " changed"};
+  if (step.what != Step::What::nothing && !session.arguments().has("dry-run")) {
+    TRY_ASSIGN(Remote* const remote, session.remote());
+    auto done = remote->call(step.method, step.target, to_json(step.body, Layout::compact));
+    if (!done) return std::move(done).error().during(step.name);
+  }
   session.print(step.name + std::string(said[static_cast<std::size_t>(step.what)]) + "\n");
   for (const std::string& line : step.differences) session.print("  " + printable(line) + "\n");
-  if (step.what == Step::What::nothing || session.arguments().has("dry-run")) return {};
-  TRY_ASSIGN(Remote* const remote, session.remote());
-  auto done = remote->call(step.method, step.target, to_json(step.body, Layout::compact));
-  if (!done) return std::move(done).error().during(step.name);
   return {};
 }
 
