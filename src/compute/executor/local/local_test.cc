@@ -87,7 +87,7 @@ TEST(LocalExecutor, TellsWhyATaskDidNotStart) {
   spec = script("true", 3);
   spec.resources.gpus = {{.uuid = "GPU-of-another-machine"}};
   EXPECT_EQ(runner->start(spec, {}).error().field, "resources.gpus");
-  spec.key.task = TaskId{0x0190000000000000u + 2, 2};
+  spec.key.task = unique_task(2);
   // Nothing of it ran, so nothing of it is reported as started.
   for (const auto& report : runner.reports(spec.key)) {
     EXPECT_FALSE(std::holds_alternative<Started>(report.what));
