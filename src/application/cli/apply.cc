@@ -35,9 +35,16 @@ Document body_of(const Declared& kind, const Document& declaration) {
   return body;
 }
 
-bool same_identity(const Declared& kind, const Document& row, const Document& wanted) {
+// A row of the list is the declared thing. Lists show what is below a node too: the place counts.
+bool same_identity(const Declared& kind, const Document& row, const Document& wanted,
+                   std::string_view in) {
+  const std::string path = row.text("path");
+  if (!in.empty() && !path.empty() && !in.starts_with("org_") && path != in) return false;
   return std::all_of(kind.identity.begin(), kind.identity.end(), [&](std::string_view field) {
-    return row.text(field) == wanted.text(field);
+    const std::string_view shown = field == "name" && !kind.name_in_list.empty()
+                                       ? kind.name_in_list
+                                       : field;
+    return row.text(shown) == wanted.text(field);
   });
 }
 
@@ -58,8 +65,9 @@ Result<Step> plan_in(Session& session, const Document& declaration) {
   TRY_ASSIGN(Remote* const remote, session.remote());
   Document placed = declaration;
   Query query;
+  std::string in;
   if (!kind->scope.empty()) {
-    std::string in = declaration.text("in");
+    in = declaration.text("in");
     if (in.empty()) {
       TRY_ASSIGN(in, session.project());
     }
@@ -70,7 +78,7 @@ Result<Step> plan_in(Session& session, const Document& declaration) {
   const Document* now = nullptr;
   if (const Document* items = list.find("items")) {
     for (const auto& [unnamed, row] : items->members) {
-      if (same_identity(*kind, row, declaration)) now = &row;
+      if (same_identity(*kind, row, declaration, in)) now = &row;
     }
   }
   return plan_step(*kind, placed, now);
@@ -102,8 +110,7 @@ Result<std::vector<std::string>> documents_of(Session& session, const std::strin
 
 const std::vector<Declared>& declared_kinds() {
   static const std::vector<Declared> kinds = {
-      {"tenant", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "PATCH",
-       "/api/v1/orgs/{}", true},
+      {"tenant", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "", "", true},
       {"group", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "", "", true},
       {"project", "/api/v1/orgs", "", {"path"}, "POST", "/api/v1/orgs", "", "", true},
       {"service-account", "/api/v1/principals", "org", {"name"}, "POST",
@@ -117,7 +124,7 @@ const std::vector<Declared>& declared_kinds() {
       {"queue", "/api/v1/queues", "org", {"pool"}, "PUT", "/api/v1/queues", "PUT",
        "/api/v1/queues"},
       {"price-book", "/api/v1/price-books", "", {"name"}, "POST", "/api/v1/price-books", "POST",
-       "/api/v1/price-books"},
+       "/api/v1/price-books", false, "book"},
       {"dataset", "/api/v1/datasets", "project", {"name"}, "POST", "/api/v1/datasets", "", ""},
       {"model", "/api/v1/models", "project", {"name"}, "POST", "/api/v1/models", "", ""},
       {"endpoint", "/api/v1/endpoints", "project", {"name"}, "POST", "/api/v1/endpoints", "PATCH",
@@ -145,6 +152,9 @@ Result<Step> plan_step(const Declared& kind, const Document& declaration, const 
   if (!kind.scope.empty()) {
     std::erase_if(compared.members,
                   [&](const auto& member) { return member.first == kind.scope; });
+  }
+  if (!kind.name_in_list.empty()) {
+    std::erase_if(compared.members, [](const auto& member) { return member.first == "name"; });
   }
   step.differences = differences(*now, compared, Compare::declared_only);
   if (step.differences.empty()) return step;

@@ -18,6 +18,7 @@ struct Declared {
   std::string_view create_method, create;
   std::string_view change_method, change;  // {} stands for the id; empty: it cannot be changed
   bool sends_kind = false;  // the API tells the kind from the body: nodes of the organisation
+  std::string_view name_in_list;  // what a list calls `name`; empty: the same
 };
 const std::vector<Declared>& declared_kinds();
 

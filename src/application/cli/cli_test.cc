@@ -192,6 +192,10 @@ TEST(Documents, Differences) {
   };
   EXPECT_EQ(diff(R"({"a":1,"b":{"c":[1,2]},"d":3})", R"({"b":{"c":[2,1]},"a":1})",
                  Compare::declared_only), "");
+  EXPECT_EQ(diff(R"({"p":[{"sku":"x","amount":"2.5 USD","per":"1"},{"sku":"y"}],"t":"1h"})",
+                 R"({"p":[{"sku":"y"},{"sku":"x","amount":"2.50 USD"}],"t":"60m"})",
+                 Compare::declared_only), "") << "other spellings and orders are no difference";
+  EXPECT_NE(diff(R"({"p":["1 USD"]})", R"({"p":["2 USD"]})", Compare::declared_only), "");
   EXPECT_EQ(diff(R"({"a":1,"d":3})", R"({"a":2,"e":"x"})", Compare::whole),
             "  a: 1 -> 2|+ e: x|- d: 3");
 }
@@ -425,6 +429,19 @@ TEST(Calls, NamesAreLookedUp) {
                            "bessemer: there is no 'c' in acme\n");
 }
 
+TEST(Calls, AStatementAddsUp) {
+  ScriptedServer server({{"GET /api/v1/statement?org=acme", {{200,
+      R"({"lines":[{"project_path":"acme/v","meter":"gpu_time","sku":"sim-a","units":"0.5",)"
+      R"("unit":"GPU-hour","amount":"1.25 SIM","simulated":true}],"adjustments":[],)"
+      R"("totals":["1.25 SIM","0.1 USD"],"complete":true})"}}}});
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("statement -p acme", terminal, server.around()), 0) << terminal.said;
+  EXPECT_EQ(terminal.shown,
+            "PROJECT  METER     SKU    WHAT  QUANTITY  UNIT        AMOUNT  NOTE\n"
+            "acme/v   gpu_time  sim-a  -          0.5  GPU-hour  1.25 SIM  simulated\n"
+            "\ntotal  1.25 SIM,0.1 USD\n");
+}
+
 TEST(Calls, NobodyAnswers) {
   Surroundings around;
   around.variables = {{"BESSEMER_URL", "unix:/nowhere/api.sock"}, {"BESSEMER_KEY", "k"}};
@@ -484,6 +501,21 @@ TEST(Apply, MakesChangesAndThenNothing) {
                             "    limit: 50 USD -> 100 USD\nbudget monthly unchanged\n");
   ASSERT_EQ(server.seen.size(), 5u);
   EXPECT_EQ(server.seen[1].body, R"({"name":"monthly","limit":"100 USD","org":"acme"})");
+}
+
+TEST(Apply, ThePlaceAndTheListsNameCount) {
+  ScriptedServer server({
+      {"GET /api/v1/budgets?org=acme&limit=500",
+       {{200, R"({"items":[{"id":"bud_1","name":"monthly","path":"acme/vision","limit":"1 USD"},)"
+              R"({"id":"bud_2","name":"monthly","path":"acme","limit":"100 USD"}]})"}}},
+      {"GET /api/v1/price-books?limit=500",
+       {{200, R"({"items":[{"id":"pb_1","book":"standard","currency":"USD","prices":[]}]})"}}},
+  });
+  FakeTerminal terminal;
+  terminal.typed = "kind: budget\nin: acme\nname: monthly\nlimit: 100 USD\n---\n"
+                   "kind: price-book\nname: standard\ncurrency: USD\nprices: []\n";
+  EXPECT_EQ(run_words("apply -f -", terminal, server.around()), 0) << terminal.said;
+  EXPECT_EQ(terminal.shown, "budget monthly unchanged\nprice-book standard unchanged\n");
 }
 
 TEST(Apply, BadFilesAreNamed) {

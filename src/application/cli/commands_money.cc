@@ -1,6 +1,7 @@
 // Commands about money: prices, budgets, the ledger, statements, invoices, the audit log.
 #include "application/cli/catalog.h"
 #include "application/cli/session.h"
+#include "application/cli/work.h"
 
 namespace bessemer::cli {
 namespace {
@@ -24,13 +25,11 @@ const Noun line = {"line", "key",
                     {"AMOUNT", "amount", Show::number}, {"NOTE", "note"}}};
 const Noun invoice = {"invoice", "number|id",
                       {{"NUMBER", "number"}, {"TENANT", "tenant_path|tenant"},
-                       {"PERIOD", "period"}, {"TOTAL", "total", Show::number}, {"ID", "id"}}};
+                       {"FROM", "from", Show::moment}, {"TOTAL", "total", Show::number},
+                       {"ID", "id"}}};
 const Noun account = {"account", "id",
                       {{"ID", "id"}, {"OWNER", "owner_path|owner"}, {"KIND", "kind"},
                        {"BALANCE", "balance", Show::number}, {"HELD", "held", Show::number}}};
-const Noun transfer = {"transfer", "id",
-                       {{"ID", "id"}, {"KIND", "kind"}, {"FROM", "from"}, {"TO", "to"},
-                        {"AMOUNT", "amount", Show::number}, {"MEMO", "memo"}}};
 const Noun entry = {"entry", "sequence",
                     {{"WHEN", "at", Show::moment}, {"WHO", "actor"}, {"ACTION", "action"},
                      {"RESOURCE", "resource"}, {"TARGET", "target"}, {"FROM", "from"},
@@ -47,19 +46,24 @@ Result<int> show_statement(Session& session) {
     TRY(session.show(answer));
     return 0;
   }
-  Document shown = *lines;
-  for (auto& [unnamed, row] : shown.members) {
-    if (row.text("simulated") == "true") row.set("note", Document::of("simulated"));
-    if (row.text("unpriced") == "true") row.set("note", Document::of("has no price"));
+  Document noted = *lines;
+  for (auto& [unnamed, one] : noted.members) {
+    if (one.text("unpriced") == "true") one.set("note", Document::of("has no price"));
+    else if (one.text("simulated") == "true") one.set("note", Document::of("simulated"));
   }
-  TRY(session.show(shown));
-  for (const std::string_view part : {"adjustments", "totals", "total"}) {
-    const Document* value = answer.find(part);
-    if (value == nullptr || (value->members.empty() && value->scalar.empty())) continue;
-    Document one = Document::object();
-    one.set(part, *value);
-    session.print("\n" + render_fields(one));
+  TRY(session.show(noted));
+  for (const std::string_view part : {"grouped", "adjustments"}) {
+    const Document* rows = answer.find(part);
+    if (rows == nullptr || rows->members.empty()) continue;
+    std::vector<const Document*> shown;
+    for (const auto& [unnamed, row] : rows->members) shown.push_back(&row);
+    session.print("\n" + render_table({{"OF", "of|description|kind"},
+                                       {"AMOUNT", "amounts|amount", Show::number}},
+                                      shown, session.terminal().now(), 0));
   }
+  const Column total{"", "totals", Show::words};
+  session.print("\ntotal  " + show(answer, total, {}) + "\n");
+  if (answer.text("complete") == "false") session.print("some lines have no price yet\n");
   return 0;
 }
 
@@ -106,6 +110,13 @@ std::vector<Command> bill_commands() {
        .method = "GET", .target = "/api/v1/statement", .noun = &line, .project = "?org",
        .options = period, .run = &show_statement,
        .details = "  bessemer statement -p acme --by model"},
+      {.path = "statement export", .summary = "the same as CSV, to be checked by another program",
+       .method = "GET", .target = "/api/v1/statement/usage.csv", .project = "?org",
+       .options = {{"period", 0, "MONTH", "2026-11; the present one when left out", As::text,
+                    "?period"}},
+       .run = &print_stream},
+      {.path = "price export", .summary = "every price of every version as CSV", .method = "GET",
+       .target = "/api/v1/price-books/prices.csv", .run = &print_stream},
       {.path = "invoice list", .summary = "closed periods", .method = "GET",
        .target = "/api/v1/invoices", .noun = &invoice, .project = "?org"},
       {.path = "invoice get", .summary = "one invoice", .method = "GET",
@@ -113,21 +124,11 @@ std::vector<Command> bill_commands() {
        .operands = {{"INVOICE", "an id"}}},
       {.path = "invoice close", .summary = "close a tenant's period", .method = "POST",
        .target = "/api/v1/invoices", .noun = &invoice, .project = "org",
-       .operands = {{"PERIOD", "2026-11", Times::once, As::text, "period"}}},
-
+       .operands = {{"PERIOD", "2026-11", Times::once, As::text, "period"}},
+       .options = {{"waiver", 0, "TEXT", "why lines without a price are let go", As::text,
+                    "waiver"}}},
       {.path = "account list", .summary = "ledger accounts", .method = "GET",
        .target = "/api/v1/accounts", .noun = &account, .project = "?org"},
-      {.path = "transfer list", .summary = "transfers between accounts", .method = "GET",
-       .target = "/api/v1/transfers", .noun = &transfer, .project = "?org"},
-      {.path = "transfer create", .summary = "book a payment or a credit note", .method = "POST",
-       .target = "/api/v1/transfers", .noun = &transfer,
-       .operands = {{"KIND", "payment, credit_note, internal", Times::once, As::text, "kind"},
-                    {"AMOUNT", "'100 USD'", Times::once, As::text, "amount"}},
-       .options = {{"from", 0, "ACCOUNT", "an id", As::text, "from"},
-                   {"to", 0, "ACCOUNT", "an id", As::text, "to"},
-                   {"original", 0, "TRANSFER", "what a credit note corrects", As::text,
-                    "original"},
-                   {"memo", 0, "TEXT", "why", As::text, "memo"}}},
       {.path = "ledger check", .summary = "the trial balance: every currency must come to zero",
        .method = "GET", .target = "/api/v1/ledger/balance"},
 

@@ -86,9 +86,6 @@ std::vector<Command> node_commands() {
                    {"time-zone", 0, "ZONE", "of a tenant's billing periods: Europe/Berlin",
                     As::text, "time_zone"}},
        .run = &create_org},
-      {.path = "org time-zone", .summary = "set a tenant's time zone", .method = "PATCH",
-       .target = "/api/v1/orgs/{PATH}", .noun = &org,
-       .operands = {node, {"ZONE", "an IANA name", Times::once, As::text, "time_zone"}}},
       {.path = "org suspend", .summary = "stop new work at and below a node", .method = "POST",
        .target = "/api/v1/orgs/{PATH}/suspend", .noun = &org, .operands = {node},
        .options = {{"why", 0, "TEXT", "what those it stops are told", As::text, "why"}}},
@@ -138,6 +135,8 @@ std::vector<Command> key_commands() {
   return {
       {.path = "key list", .summary = "API keys that you may see", .method = "GET",
        .target = "/api/v1/keys", .noun = &key, .project = "?org"},
+      {.path = "key get", .summary = "one key", .method = "GET",
+       .target = "/api/v1/keys/{KEY}", .noun = &key, .operands = {{"KEY", "an id"}}},
       {.path = "key create", .summary = "make an API key; it is shown once", .method = "POST",
        .target = "/api/v1/keys", .noun = &key, .project = "org",
        .operands = {{"NAME", "what it is for", Times::once, As::text, "name"}},

@@ -6,8 +6,6 @@
 namespace bessemer::cli {
 namespace {
 
-using Times = Operand::Times;
-
 const Noun node = {"node", "name|inventory.name|id",
                    {{"NAME", "name|inventory.name"}, {"SITE", "site|inventory.site"},
                     {"POOL", "pool|inventory.pool"}, {"STATE", "state"},
@@ -15,10 +13,6 @@ const Noun node = {"node", "name|inventory.name|id",
                     {"MEMORY", "memory_bytes|inventory.memory_bytes", Show::bytes},
                     {"GPUS", "accelerators|inventory.accelerators", Show::count},
                     {"SEEN", "last_seen", Show::age}, {"ID", "id"}}};
-const Noun gateway = {"gateway", "id",
-                      {{"ID", "id"}, {"EPOCH", "epoch", Show::number}, {"STATE", "state"},
-                       {"LEASES", "leases", Show::count}, {"SEEN", "seen_at", Show::age}}};
-
 const Operand node_operand = {.name = "NODE", .help = "an id or a name",
                               .lookup = "/api/v1/nodes"};
 
@@ -42,14 +36,9 @@ std::vector<Command> platform_commands() {
        .options = {{"why", 0, "TEXT", "what others are told", As::text, "why"}}},
       {.path = "node ready", .summary = "use a machine again", .method = "POST",
        .target = "/api/v1/nodes/{NODE}/ready", .noun = &node, .operands = {node_operand}},
-      {.path = "gateway list", .summary = "gateway processes and what they were lent",
-       .method = "GET", .target = "/api/v1/gateways", .noun = &gateway},
       {.path = "events", .summary = "what changes, as it changes",
        .options = {{"after", 0, "SEQUENCE", "begin after this one", As::text, "?after"}},
        .run = &follow_events},
-      {.path = "backup", .summary = "back the running factory up into a folder of its machine",
-       .method = "POST", .target = "/api/v1/backups",
-       .operands = {{"FOLDER", "a new folder", Times::once, As::text, "folder"}}},
   };
 }
 

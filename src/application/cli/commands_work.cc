@@ -36,6 +36,16 @@ const Operand endpoint_operand = {.name = "ENDPOINT", .help = "an id or a name",
 const Operand pipeline_operand = {.name = "PIPELINE", .help = "an id or a name",
                                   .lookup = "/api/v1/pipelines"};
 
+// What a job may say, and where it listens.
+std::vector<Option> service_options() {
+  std::vector<Option> options = submit_options();
+  std::erase_if(options, [](const Option& option) { return option.name == "detach"; });
+  options.push_back({"port", 0, "NUMBER", "inside its own network", As::number, "service.port"});
+  options.push_back({"health-path", 0, "PATH", "answers 200 when ready; /health when left out",
+                     As::text, "service.health_path"});
+  return options;
+}
+
 std::vector<Command> job_commands() {
   return {
       {.path = "run", .summary = "submit a job and follow it", .method = "POST",
@@ -52,6 +62,11 @@ std::vector<Command> job_commands() {
       {.path = "job cancel", .summary = "end a job: notice, grace, then kill", .method = "POST",
        .target = "/api/v1/jobs/{JOB}/cancel", .noun = &workload_noun(), .operands = {job_operand},
        .options = {{"why", 0, "TEXT", "kept with the job", As::text, "why"}}},
+      {.path = "service start", .summary = "start a service that listens on a port",
+       .method = "POST", .target = "/api/v1/services", .noun = &workload_noun(),
+       .project = "project", .options = service_options(), .run = &submit_job,
+       .details = "  bessemer service start --port 8000 --code . -- python3 serve.py",
+       .rest = "COMMAND..."},
       {.path = "service list", .summary = "services", .method = "GET",
        .target = "/api/v1/services", .noun = &workload_noun(), .project = "?project"},
       {.path = "logs", .summary = "what a job's task printed", .method = "GET",
@@ -66,10 +81,6 @@ std::vector<Command> job_commands() {
        .run = &show_logs},
       {.path = "explain job", .summary = "why a job waits, or why it ended", .method = "GET",
        .target = "/api/v1/jobs/{JOB}/explanation", .operands = {job_operand}},
-      {.path = "explain refusal", .summary = "why a request was refused", .method = "GET",
-       .target = "/api/v1/explain/refusals/{REQUEST}", .operands = {{"REQUEST", "an id"}}},
-      {.path = "explain charge", .summary = "where a line of the bill comes from", .method = "GET",
-       .target = "/api/v1/explain/charges/{CHARGE}", .operands = {{"CHARGE", "an id"}}},
   };
 }
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/money.h"
 #include "base/text.h"
+#include "base/time.h"
 
 namespace bessemer::cli {
 namespace {
@@ -126,26 +128,50 @@ std::string shown(const Document& value) {
   return value.is(Kind::text) ? value.scalar : to_json(value, Layout::compact);
 }
 
-bool equal(const Document& now, const Document& wanted) {
+// True when both texts are one value of a kind that has several spellings: "2.50 USD", "60m".
+template <class T>
+bool same_value(std::string_view a, std::string_view b) {
+  const auto one = from_text(std::type_identity<T>{}, a);
+  const auto other = from_text(std::type_identity<T>{}, b);
+  return one && other && *one == *other;
+}
+
+bool equal(const Document& now, const Document& wanted, Compare how);
+
+// Each wanted element has one of its own in `now`.
+bool equal_sets(const Document& now, const Document& wanted, Compare how) {
+  std::vector<bool> taken(now.members.size());
+  return std::all_of(wanted.members.begin(), wanted.members.end(), [&](const auto& member) {
+    for (std::size_t i = 0; i < taken.size(); ++i) {
+      if (taken[i] || !equal(now.members[i].second, member.second, how)) continue;
+      taken[i] = true;
+      return true;
+    }
+    return false;
+  });
+}
+
+bool equal(const Document& now, const Document& wanted, Compare how) {
   if (now == wanted) return true;
-  if (now.kind != wanted.kind || now.members.size() != wanted.members.size()) return false;
-  if (!now.is(Kind::list) && !now.is(Kind::object)) return false;
-  if (now.is(Kind::list)) {
-    return std::is_permutation(now.members.begin(), now.members.end(), wanted.members.begin(),
-                               [](const auto& a, const auto& b) {
-                                 return equal(a.second, b.second);
-                               });
+  if (now.is(Kind::text) && wanted.is(Kind::text)) {
+    return same_value<Money>(now.scalar, wanted.scalar) ||
+           same_value<Duration>(now.scalar, wanted.scalar) ||
+           same_value<Instant>(now.scalar, wanted.scalar);
   }
+  if (now.kind != wanted.kind) return false;
+  const bool same_size = now.members.size() == wanted.members.size();
+  if (now.is(Kind::list)) return same_size && equal_sets(now, wanted, how);
+  if (!now.is(Kind::object) || (how == Compare::whole && !same_size)) return false;
   return std::all_of(wanted.members.begin(), wanted.members.end(), [&](const auto& member) {
     const Document* other = step(now, member.first);
-    return other != nullptr && equal(*other, member.second);
+    return other != nullptr && equal(*other, member.second, how);
   });
 }
 
 void compare(const Document& now, const Document& wanted, Compare how, const std::string& at,
              std::vector<std::string>& out) {
   if (!now.is(Kind::object) || !wanted.is(Kind::object)) {
-    if (!equal(now, wanted)) {
+    if (!equal(now, wanted, how)) {
       out.push_back("  " + (at.empty() ? "value" : at) + ": " + shown(now) + " -> " +
                     shown(wanted));
     }

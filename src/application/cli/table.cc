@@ -63,7 +63,8 @@ std::string words_of(const Document& list) {
 
 const Document* first_of(const Document& row, std::string_view paths) {
   for (const std::string_view path : split(paths, '|')) {
-    if (const Document* found = row.find(path)) return found;
+    const Document* found = row.find(path);
+    if (found != nullptr && !(found->is(Kind::text) && found->scalar.empty())) return found;
   }
   return nullptr;
 }

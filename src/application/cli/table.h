@@ -24,7 +24,7 @@ enum class Show : std::uint8_t {
 
 struct Column {
   std::string_view title;
-  std::string_view path;  // in each document; alternatives are parted by '|', the first there is
+  std::string_view path;  // in each document; of several, parted by '|', the first not empty
   Show show = Show::text;
 };
 

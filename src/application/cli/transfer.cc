@@ -367,7 +367,7 @@ Result<int> import_model(Session& session) {
   TRY_ASSIGN(const std::string id, find_or_make(session, "/api/v1/models", given.operand(0)));
   TRY_ASSIGN(Remote* const remote, session.remote());
   Document body = Document::object();
-  body.set("artifact", Document::of(to_text(pushed.tree)));
+  body.set("tree", Document::of(to_text(pushed.tree)));
   for (const std::string_view name : {"format", "source"}) {
     if (const auto text = given.value(name)) body.set(name, Document::of(*text));
   }

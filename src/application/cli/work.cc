@@ -275,12 +275,21 @@ Result<Document> parse_input(std::string_view text) {
   return input;
 }
 
+Result<int> print_stream(Session& session) {
+  TRY_ASSIGN(Remote* const remote, session.remote());
+  TRY_ASSIGN(const Asked asked, ask(session));
+  Printer printer(session);
+  TRY(remote->stream(asked.target + query_text(asked.query), printer, seconds(60)));
+  return 0;
+}
+
 Result<int> submit_job(Session& session) {
   TRY_ASSIGN(const Document body, job_body(session));
   TRY_ASSIGN(Remote* const remote, session.remote());
-  TRY_ASSIGN(const Document job,
-             remote->call("POST", "/api/v1/jobs", to_json(body, Layout::compact)));
-  if (session.arguments().has("detach")) {
+  const std::string target(session.command().target);
+  TRY_ASSIGN(const Document job, remote->call("POST", target, to_json(body, Layout::compact)));
+  const bool ends_by_itself = target == "/api/v1/jobs";
+  if (session.arguments().has("detach") || !ends_by_itself) {
     TRY(session.show(job));
     return 0;
   }
@@ -306,7 +315,7 @@ std::string render_steps(const Document& run, Instant now) {
                                               {"STATUS", "shown"},
                                               {"ATTEMPT", "attempt", Show::number},
                                               {"SINCE", "started_at", Show::age},
-                                              {"NOTE", "note|waiting_for"}};
+                                              {"NOTE", "note|standing"}};
   Document steps = Document::list();
   if (const Document* all = run.find("steps")) steps = *all;
   std::vector<const Document*> rows;

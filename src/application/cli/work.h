@@ -16,6 +16,8 @@ std::vector<Option> submit_options();
 
 // Submits a job and, unless detached, shows its logs until it ends; the exit status is the job's.
 Result<int> submit_job(Session& session);
+// Prints an answer that is not JSON as it comes.
+Result<int> print_stream(Session& session);
 Result<int> show_logs(Session& session);
 Result<int> run_pipeline(Session& session);
 Result<int> show_pipeline_run(Session& session);
