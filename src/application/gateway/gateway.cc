@@ -27,7 +27,7 @@ Gateway::Gateway(real::Loop& loop, const world::Clock& clock, world::Disk& disk,
       around_{loop, clock, catalogue_, till_, link_, options.timeouts, {}},
       service_(around_, entropy) {}
 
-Gateway::~Gateway() = default;
+Gateway::~Gateway() { loop_.cancel(farewell_); }
 
 Result<std::vector<real::Address>> Gateway::start() {
   server_ = std::make_unique<server::HttpServer>(loop_, service_, options_.server,
@@ -118,7 +118,7 @@ void Gateway::drain(Duration patience) {
       shipping_.end_own(last);
       leave_when_done();
       // A daemon that is away gets the rest from whoever starts here next.
-      loop_.after(farewell, [this] { finish({}); });
+      farewell_ = loop_.after(farewell, [this] { finish({}); });
     });
     if (!link_.connected()) leave_when_done();
   };

@@ -69,6 +69,7 @@ class Gateway final : ControlUser {
   GatewayId gateway_;
   std::uint64_t epoch_ = 0;
   bool draining_ = false, log_closed_ = false;
+  real::Loop::Timer farewell_ = 0;
 };
 
 // The program: serves until SIGTERM, SIGINT or the daemon says so. Returns the exit status.

@@ -40,6 +40,10 @@ Error away() {
 Till::Till(real::Loop& loop, const world::Clock& clock, ControlSender& sender)
     : loop_(loop), clock_(clock), sender_(sender) {}
 
+Till::~Till() {
+  for (const auto& [key, kind] : kinds_) loop_.cancel(kind.again);
+}
+
 Result<void> Till::begin(GatewayId gateway, std::uint64_t epoch,
                          std::unique_ptr<LogWriter> writer) {
   writer_ = std::move(writer);

@@ -45,6 +45,8 @@ struct ControlSender {
 class Till {
  public:
   Till(real::Loop& loop, const world::Clock& clock, ControlSender& sender);
+  ~Till();
+  Till(const Till&) = delete;
 
   // A new epoch with its empty log: the first record is written.
   Result<void> begin(GatewayId gateway, std::uint64_t epoch, std::unique_ptr<LogWriter> writer);
