@@ -48,6 +48,38 @@ class RestCursor final : public Cursor {
   Chain chain_;
 };
 
+// One batch behind a RestCursor: what has a successor was synced before it.
+class CertainCursor final : public Cursor {
+ public:
+  explicit CertainCursor(Chain chain) : chain_(std::move(chain)) {}
+
+  Result<bool> next(Batch& into) override {
+    if (held_.raw.empty()) {
+      TRY_ASSIGN(const bool any, take());
+      if (!any) return false;
+    }
+    given_ = held_;
+    std::swap(given_bytes_, held_bytes_);
+    TRY_ASSIGN(const bool more, take());
+    if (!more) return false;
+    into = given_;
+    into.raw = given_bytes_;
+    into.body = into.raw.substr(batch_header_bytes);
+    return true;
+  }
+
+ private:
+  Result<bool> take() {
+    TRY_ASSIGN(const bool more, chain_.next(held_));
+    if (more) held_bytes_ = held_.raw;
+    return more;
+  }
+
+  Chain chain_;
+  Batch held_, given_;  // whose views are stale: the bytes are in the strings
+  std::string held_bytes_, given_bytes_;
+};
+
 class FileJournal final : public Journal {
  public:
   FileJournal(world::Disk& disk, const Options& options, Tail tail)
@@ -128,8 +160,11 @@ Result<std::unique_ptr<Journal>> open_journal(world::Disk& disk, const Options& 
 }
 
 Result<std::unique_ptr<Cursor>> read_journal(world::Disk& disk, std::string_view directory,
-                                             Sequence from) {
+                                             Sequence from, Extent extent) {
   TRY_ASSIGN(Chain chain, Chain::seek(disk, std::string(directory), from));
+  if (extent == Extent::certain) {
+    return std::unique_ptr<Cursor>(std::make_unique<CertainCursor>(std::move(chain)));
+  }
   return std::unique_ptr<Cursor>(std::make_unique<RestCursor>(std::move(chain)));
 }
 

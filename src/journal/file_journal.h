@@ -36,10 +36,17 @@ using Replay = std::function<Result<void>(const Batch&)>;
 Result<std::unique_ptr<Journal>> open_journal(world::Disk& disk, const Options& options,
                                               const Replay& replay);
 
-// Reads a journal that nobody may be writing (journal cat, backup, audit): batches from the one
-// that holds `from`, to the last valid one. Errors: not_found, and as Cursor::next.
+// How far a reader goes who is not the journal's owner.
+enum class Extent : std::uint8_t {
+  whole,    // to the last whole batch: nobody writes now (journal cat, audit)
+  certain,  // without the very last one, which its writer may not have synced yet: a snapshot or
+            // backup beside a living daemon must not hold what a power failure can still take
+};
+
+// Reads the files of a journal: batches from the one that holds `from`. Errors: not_found, and as
+// Cursor::next.
 Result<std::unique_ptr<Cursor>> read_journal(world::Disk& disk, std::string_view directory,
-                                             Sequence from);
+                                             Sequence from, Extent extent = Extent::whole);
 
 // The chain from the first batch to the last, compressed segments included.
 struct Audit {

@@ -138,6 +138,20 @@ TEST(Journal, ACursorNeverSeesWhatIsNotDurable) {
   EXPECT_EQ(texts(**journal->read(1)), (std::vector<std::string>{"one"}));
 }
 
+TEST(Journal, AReaderBesideTheWriterStopsBeforeTheLastBatch) {
+  SimulatedDisk disk(1);
+  auto journal = open(disk);
+  std::vector<std::string> all;
+  for (int i = 0; i < 30; ++i) {
+    put(*journal, std::string(90, char('a' + i % 26)));
+    auto cursor = read_journal(disk, "journal", 1, Extent::certain);
+    ASSERT_TRUE(cursor);
+    EXPECT_EQ(texts(**cursor), all);
+    all.push_back(std::string(90, char('a' + i % 26)));
+    EXPECT_EQ(texts(**read_journal(disk, "journal", 1, Extent::whole)), all);
+  }
+}
+
 TEST(Journal, CompressedSegmentsReadTheSame) {
   SimulatedDisk disk(1);
   auto journal = open(disk);

@@ -23,7 +23,6 @@ constexpr std::uint16_t sealed_version = 1;
 constexpr std::size_t sealed_header_bytes = 16;
 constexpr std::size_t max_sealed_bytes = 1u << 30;
 constexpr std::string_view ending = ".sealed";
-constexpr std::uint64_t usage_segment_bytes = 8u << 20;
 
 std::string digits(std::uint64_t number, std::size_t width) {
   const std::string text = std::to_string(number);
@@ -32,10 +31,10 @@ std::string digits(std::uint64_t number, std::size_t width) {
 
 std::string gateway_directory(GatewayId gateway) { return "usage/" + to_text(gateway); }
 
-Options options_for(const std::string& directory, const Mark& mark) {
+Options options_for(const std::string& directory, const Mark& mark, std::uint64_t segment_bytes) {
   Options options;
   options.directory = directory;
-  options.segment_bytes = usage_segment_bytes;
+  options.segment_bytes = segment_bytes;
   options.mark = mark;
   options.compress = false;  // sealing packs them better, and drops them
   return options;
@@ -53,7 +52,7 @@ std::string usage_directory(GatewayId gateway, std::uint64_t epoch) {
 }
 
 Result<UsageLog> begin_usage_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch,
-                                 const Mark& mark) {
+                                 const Mark& mark, std::uint64_t segment_bytes) {
   const std::string directory = usage_directory(gateway, epoch);
   TRY(make_durable_directory(disk, directory));
   UsageLog log;
@@ -64,7 +63,7 @@ Result<UsageLog> begin_usage_log(world::Disk& disk, GatewayId gateway, std::uint
                     " has a usage log already")
         .fix("recover that log and ask for a new epoch");
   }
-  TRY_ASSIGN(log.journal, open_journal(disk, options_for(directory, mark), {}));
+  TRY_ASSIGN(log.journal, open_journal(disk, options_for(directory, mark, segment_bytes), {}));
   log.mark = mark;
   return log;
 }
@@ -80,14 +79,14 @@ Result<Head> sealed_through(world::Disk& disk, std::string_view directory) {
 }  // namespace
 
 Result<UsageLog> recover_usage_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch,
-                                   const Replay& replay) {
+                                   const Replay& replay, std::uint64_t segment_bytes) {
   const std::string directory = usage_directory(gateway, epoch);
   if (!disk.exists(directory)) return not_found(directory + " holds no usage log");
   UsageLog log;
   TRY_ASSIGN(log.lock, disk.lock(directory));
   TRY_ASSIGN(const auto segments, list_segments(disk, directory));
   if (segments.empty()) return not_found(directory + " holds no usage log");
-  Options options = options_for(directory, {});
+  Options options = options_for(directory, {}, segment_bytes);
   if (segments.front() > 1) {
     TRY_ASSIGN(options.known, sealed_through(disk, directory));
   }

@@ -14,6 +14,8 @@
 
 namespace bessemer::journal {
 
+constexpr std::uint64_t usage_segment_bytes = 8u << 20;
+
 // Where the log of one gateway process lies: "usage/gw_01J.../0000000007".
 std::string usage_directory(GatewayId gateway, std::uint64_t epoch);
 
@@ -26,13 +28,15 @@ struct UsageLog {
 
 // Begins the log of a new epoch. Errors: conflict (the epoch has a log already), exhausted.
 Result<UsageLog> begin_usage_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch,
-                                 const Mark& mark);
+                                 const Mark& mark,
+                                 std::uint64_t segment_bytes = usage_segment_bytes);
 
 // Opens a dead process's log to resolve what it left open: cuts the torn tail, replays every batch
 // whose segment was not dropped after sealing.
 // Errors: not_found, conflict (its holder is alive), and those of open_journal.
 Result<UsageLog> recover_usage_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch,
-                                   const Replay& replay);
+                                   const Replay& replay,
+                                   std::uint64_t segment_bytes = usage_segment_bytes);
 
 // The epochs of a gateway that have a directory, rising; none is fine.
 Result<std::vector<std::uint64_t>> list_usage_epochs(const world::Disk& disk, GatewayId gateway);

@@ -44,6 +44,7 @@ Result<std::unique_ptr<Engine>> Engine::open(world::Disk& disk, const Options& o
   journal::Options files;
   files.directory = options.journal_directory;
   files.mark = options.mark;
+  files.segment_bytes = options.segment_bytes;
   files.known = known;
   TRY_ASSIGN(engine->journal_,
              journal::open_journal(disk, files, [&](const journal::Batch& batch) {
@@ -111,7 +112,8 @@ Result<Sequence> write_snapshot(world::Disk& disk, const Options& options) {
   factory::State state;
   TRY_ASSIGN(journal::Head at, load_state(disk, options, state));
   Sequence applied = at.sequence;
-  auto opened = journal::read_journal(disk, options.journal_directory, applied + 1);
+  auto opened = journal::read_journal(disk, options.journal_directory, applied + 1,
+                                      journal::Extent::certain);
   if (!opened && opened.error().code == Code::not_found) return applied;  // nothing new
   TRY_ASSIGN(const auto cursor, std::move(opened));
   journal::Batch batch;

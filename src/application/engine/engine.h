@@ -25,6 +25,7 @@ struct Options {
   std::string journal_directory = "journal";
   std::string snapshot_directory = "snapshots";
   std::array<std::uint8_t, 16> mark{};  // 16 random bytes for a journal that is begun
+  std::uint64_t segment_bytes = journal::Options{}.segment_bytes;
 };
 
 // What one command led to. `last` is what every answer to it depends on.
