@@ -1,7 +1,7 @@
 // What a project stores, limited by its quota and metered by the byte.
 #include "application/factory/storage.h"
 
-#include <algorithm>
+#include <map>
 
 #include "application/factory/charge.h"
 #include "application/factory/ladder.h"
@@ -80,12 +80,11 @@ std::string storage_interval(OrgId project) { return "storage/" + to_text(projec
 Result<void> publish_all(const State& state, std::vector<artifact::Publish> publishes,
                          Batch& batch, const Context& context) {
   if (publishes.empty()) return {};
-  std::ranges::stable_sort(publishes, {}, &artifact::Publish::digest);
-  const auto same = std::ranges::unique(publishes, {}, &artifact::Publish::digest);
-  publishes.erase(same.begin(), same.end());
   const OrgId project = publishes.front().project;
+  std::map<Digest, artifact::Publish> each;  // the first of each digest
+  for (artifact::Publish& publish : publishes) each.try_emplace(publish.digest, std::move(publish));
   std::uint64_t added = 0;
-  for (const artifact::Publish& publish : publishes) {
+  for (const auto& [digest, publish] : each) {
     TRY_ASSIGN(auto events, artifact::judge(state.artifact, artifact::Command(publish), context));
     for (const artifact::Event& event : events) {
       if (const auto* made = std::get_if<artifact::ArtifactPublished>(&event)) added += made->bytes;
