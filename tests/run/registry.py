@@ -90,6 +90,10 @@ def suites():
               ["bash", "-c", "tests/clients/prepare && "
                              "exec /usr/bin/python3 tests/factory/clients.py"],
               CHANGE_ON, reports=TAP, limit_seconds=900, needs=("build_release",)),
+        Suite("main_job_digits", "the second example for real, served and billed by the request",
+              ["bash", "-c", "examples/digits/fetch && "
+                             "exec /usr/bin/python3 tests/factory/digits.py"],
+              CHANGE_ON, reports=TAP, limit_seconds=600, needs=("build_release",)),
         kills(DEPTHS[1:2], 10), kills(FULL, 50), kills(SOAK, 500),
         build("clang", FULL),
         units("clang", FULL),
