@@ -246,9 +246,11 @@ TEST(Server, streams_with_back_pressure) {
   });
   const auto socket = dial(served);
   write_all(socket, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  // Nothing is read until the producer has been told to wait.
+  for (int i = 0; i < 5000 && waits == 0; ++i) ::poll(nullptr, 0, 1);
+  EXPECT_GT(waits, 0);
   const auto got = read_all(socket);
   EXPECT_TRUE(finished.wait());
-  EXPECT_GT(waits, 0);
   EXPECT_GT(got.size(), 20'000u * pieces);
   EXPECT_TRUE(got.ends_with("\r\n0\r\n\r\n"));
 }
