@@ -3,6 +3,7 @@
 
 #include "application/conductor/conductor.h"
 #include "base/json.h"
+#include "base/text.h"
 
 namespace bessemer::conductor {
 namespace {
@@ -87,6 +88,7 @@ bool Conductor::fail_step(PipelineRunId run, const std::string& step, std::uint3
                           const Error& error) {
   pipeline::FinishStep failed = finish(run, step, attempt, pipeline::StepStatus::failed);
   failed.note = to_text(error).substr(0, pipeline::max_note);
+  while (!is_utf8(failed.note)) failed.note.pop_back();  // never in the middle of a character
   return decide(pipeline::Command(std::move(failed)));
 }
 

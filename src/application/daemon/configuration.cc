@@ -56,7 +56,7 @@ control::EndpointEntry entry_of(const factory::State& state, const deployment::E
   entry.protocol = endpoint.protocol == deployment::Protocol::v2 ? control::Protocol::v2
                                                                  : control::Protocol::openai;
   entry.free_of_charge = endpoint.billing == deployment::Billing::dedicated;
-  entry.sku = entry.free_of_charge ? "dedicated" : endpoint.name;
+  entry.sku = entry.free_of_charge ? std::string(pricing::included_sku) : endpoint.name;
   if (const auto* revision = deployment::find_revision(endpoint, endpoint.routed)) {
     if (revision->runs.model_id) entry.model = *revision->runs.model_id;
   }

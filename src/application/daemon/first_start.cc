@@ -56,12 +56,6 @@ std::vector<PriceSpec> first_prices(Currency currency) {
       price(Meter::output_tokens, pricing::any_sku, currency, 60 * cent, million),
       price(Meter::reasoning_tokens, pricing::any_sku, currency, 60 * cent, million),
       price(Meter::requests, pricing::any_sku, currency, cent, 1000),
-      // A dedicated endpoint's owner pays its replicas; its tokens are counted at nothing.
-      price(Meter::input_tokens, "dedicated", currency, 0, million),
-      price(Meter::cached_input_tokens, "dedicated", currency, 0, million),
-      price(Meter::output_tokens, "dedicated", currency, 0, million),
-      price(Meter::reasoning_tokens, "dedicated", currency, 0, million),
-      price(Meter::requests, "dedicated", currency, 0, 1000),
   };
 }
 
