@@ -81,6 +81,15 @@ Result<Tail> recover(world::Disk& disk, const Options& options, const Replay& re
   SegmentReader& last = chain.segment();
   TRY_ASSIGN(const std::string whole, last.valid());
   const std::string_view valid = std::string_view(whole).substr(segment_header_bytes);
+#ifdef BESSEMER_PLANT_TORN_TAIL_KEPT  // see cmake/programs/simulate.cmake
+  std::string kept = whole + *last.rest();
+  kept.erase(kept.find_last_not_of('\0') + 1);
+  const std::string_view all = kept.size() > whole.size() ? kept : whole;
+  TRY(clear_leftovers(disk, options));
+  auto planted = begin_segment(disk, options, last.header(), all.substr(segment_header_bytes));
+  if (planted) planted->head = chain.head();
+  return planted;
+#endif
   TRY(clear_leftovers(disk, options));
   auto tail = begin_segment(disk, options, last.header(), valid);
   if (!tail && tail.error().code == Code::exhausted) {

@@ -56,7 +56,17 @@ Result<std::unique_ptr<Engine>> Engine::open(world::Disk& disk, const Options& o
 Result<Written> Engine::submit(const factory::Command& command, const Context& context,
                                const factory::IdempotencyNote& note) {
   if (failed()) return internal("the journal has failed; the daemon must restart");
+#ifdef BESSEMER_PLANT_STALE_STATE  // see cmake/programs/simulate.cmake
+  static factory::State stale;
+  static Sequence stale_at = 0;
+  if (stale_at > applied_ || applied_ > stale_at + 20) {
+    stale = state_;
+    stale_at = applied_;
+  }
+  TRY_ASSIGN(factory::Batch batch, factory::judge(stale, command, context));
+#else
   TRY_ASSIGN(factory::Batch batch, factory::judge(state_, command, context));
+#endif
   if (!note.key.empty()) batch.events.push_back(factory::note_event(note));
   if (batch.events.empty()) {
     return Written{applied_, applied_, {}, batch.outcome, std::move(batch.leases)};
@@ -87,6 +97,9 @@ Result<Written> Engine::submit(const factory::Command& command, const Context& c
 }
 
 void Engine::when_durable(Sequence sequence, std::function<void()> then) {
+#ifdef BESSEMER_PLANT_ANSWER_BEFORE_SYNC  // see cmake/programs/simulate.cmake
+  return then();
+#endif
   if (waiting_.empty() && sequence <= durable() && !failed()) return then();
   // An answer that depends on less than the last one waits behind it: order is kept.
   const Sequence place = waiting_.empty() ? sequence : std::max(sequence, waiting_.back().sequence);

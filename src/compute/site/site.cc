@@ -83,6 +83,9 @@ void change(State& state, const Allocated& event, const Context&) {
   use.memory_bytes += allocation.memory_bytes;
   for (const Share& share : allocation.accelerators) {
     std::uint32_t& taken = use.accelerators.at(share.index);
+#ifdef BESSEMER_PLANT_DOUBLE_ALLOCATION  // see cmake/programs/simulate.cmake
+    if (share.milli < 1'000) continue;
+#endif
     taken += share.milli;
     check(taken <= 1'000, "site: an accelerator allocated twice");
   }

@@ -314,10 +314,16 @@ Decided judge_one(const State& state, const budget::State& budgets, const Recall
   return decision;
 }
 
-Decided judge_one(const State& state, const budget::State&, const Lose& command, const Context&) {
+Decided judge_one(const State& state, [[maybe_unused]] const budget::State& budgets,
+                  const Lose& command, const Context&) {
   TRY_ASSIGN(const Epoch* epoch, owed_epoch(state, command.gateway, command.epoch));
   Decision decision;
   if (epoch != nullptr && epoch->status == EpochStatus::live) {
+#ifdef BESSEMER_PLANT_LEASE_RETURNED_BY_TIME  // see cmake/programs/simulate.cmake
+    decision.events.emplace_back(EpochClosed{command.gateway, command.epoch});
+    repay(budgets, everything_out(state, *epoch), decision);
+    return decision;
+#endif
     decision.events.emplace_back(EpochLost{command.gateway, command.epoch});
   }
   return decision;

@@ -1,0 +1,76 @@
+// A simulated daemon's life.
+#include "sim/daemon.h"
+
+#include <algorithm>
+
+namespace bessemer::sim {
+
+executor::Behaviour Crowd::behaviour(const executor::TaskSpec& spec, Random& random) {
+  executor::Behaviour out;
+  out.starts = !random.chance(1, 50);
+  out.start_delay = milliseconds(random.between(1, 2000));
+  out.runs_for = milliseconds(random.between(1000, 30 * 60 * 1000));
+  if (random.chance(1, 7)) {
+    const executor::ExitReason ends[] = {executor::ExitReason::exit_code,
+                                         executor::ExitReason::signal,
+                                         executor::ExitReason::out_of_memory};
+    out.ends = ends[random.below(3)];
+    out.exit_code = 3;
+  }
+  out.obeys_after = milliseconds(random.between(0, 40'000));
+  if (spec.service_port) out.ready_after = seconds(random.between(1, 20));
+  return out;
+}
+
+Machine::Machine(std::uint64_t seed)
+    : disk(seed * 4 + 1), entropy(seed * 4 + 2), tasks(seed * 4 + 3, crowd) {}
+
+void NoBytes::prepare(conductor::Wanted, std::function<void(Result<conductor::Prepared>)> then) {
+  then(conductor::Prepared{});
+}
+void NoBytes::take_outputs(conductor::Wanted,
+                           std::function<void(Result<std::vector<workload::Product>>)> then) {
+  then(std::vector<workload::Product>{});
+}
+Result<run::SeriesEnd> NoBytes::end_series(RunId) { return not_found("nothing was measured"); }
+
+Result<std::unique_ptr<Daemon>> Daemon::start(Machine& machine) {
+  std::unique_ptr<Daemon> daemon(new Daemon(machine));
+  engine::Options options;
+  options.segment_bytes = 256 << 10;
+  machine.entropy.fill(std::as_writable_bytes(std::span(options.mark)));
+  TRY_ASSIGN(daemon->engine_, engine::Engine::open(machine.disk, options));
+  daemon->conductor_ = std::make_unique<conductor::Conductor>(
+      *daemon->engine_, daemon->executor_, daemon->bytes_, machine.clock, machine.entropy,
+      conductor::Options{});
+  daemon->conductor_->adopt();
+  return daemon;
+}
+
+Result<engine::Written> Daemon::ask(const factory::Command& command) {
+  Context context;
+  context.now = context.occurred_at = machine_.clock.now();
+  auto written = engine_->submit(command, context);
+  if (!written && written.error().reason == "journal_backlog") {
+    commit();
+    written = engine_->submit(command, context);
+  }
+  ++machine_.tally[written ? "commands carried out" : "commands refused"];
+  if (!written) return written;
+  engine_->when_durable(written->last, [this, last = written->last] {
+    machine_.acknowledged = std::max(machine_.acknowledged, last);
+  });
+  return written;
+}
+
+void Daemon::commit() {
+  if (!engine_->commit_now()) ++machine_.tally["failed commits"];
+}
+
+void Daemon::turn() {
+  machine_.tasks.advance(machine_.clock.now());
+  conductor_->turn();
+  commit();
+}
+
+}  // namespace bessemer::sim

@@ -1,0 +1,52 @@
+// Runs histories by seed and says what came of them.
+//
+// Usage: bessemer-simulate [--expect-fault] [FIRST_SEED [SEEDS [STEPS]]]   (default 1 100 400)
+// With --expect-fault it succeeds as soon as a fault is found: for programs with a planted bug.
+#include <fmt/core.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "base/text.h"
+#include "sim/history.h"
+
+namespace {
+
+// A failed check() is a find, too.
+extern "C" void found_by_check(int) { ::_Exit(0); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace bessemer;
+  const bool expect_fault = argc > 1 && std::string_view(argv[1]) == "--expect-fault";
+  const int shift = expect_fault ? 1 : 0;
+  const auto number = [&](int at, std::uint64_t otherwise) {
+    return argc > at + shift ? parse_unsigned(argv[at + shift]).value_or(otherwise) : otherwise;
+  };
+  if (expect_fault) ::signal(SIGABRT, found_by_check);
+  const std::uint64_t first = number(1, 1), seeds = number(2, 100), steps = number(3, 400);
+  Sha256 all;
+  sim::Tally tally;
+  std::uint64_t faults = 0;
+  for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    const sim::Outcome outcome = sim::run_history(seed, steps);
+    all.add(to_text(outcome.digest));
+    for (const auto& [what, times] : outcome.tally) tally[what] += times;
+    if (outcome.fault.empty()) continue;
+    ++faults;
+    fmt::print("seed {}: {}\n", seed, outcome.fault);
+    std::fflush(stdout);
+    if (expect_fault) return 0;
+  }
+  if (expect_fault) {
+    fmt::print("{} seeds from {}: the planted bug was not found\n", seeds, first);
+    return 1;
+  }
+  for (const auto& [what, times] : tally) fmt::print("{:>12}  {}\n", times, what);
+  fmt::print("{} seeds from {}, {} steps each: {} with a fault; digest {}\n", seeds, first, steps,
+             faults, to_text(all.finish()).substr(0, 16));
+  return faults == 0 ? 0 : 1;
+}
