@@ -224,14 +224,15 @@ Result<void> get_tree(const std::shared_ptr<Call>& call, const server::Responder
 // Sends a blob piece by piece, no faster than it is taken.
 class Sending : public std::enable_shared_from_this<Sending> {
  public:
-  Sending(std::shared_ptr<Call> call, server::Responder responder, OrgId tenant, Digest blob)
-      : call_(std::move(call)), responder_(std::move(responder)), tenant_(tenant), blob_(blob) {}
+  Sending(std::shared_ptr<Call> call, server::Responder responder, OrgId tenant, Digest tree,
+          Digest blob)
+      : call_(std::move(call)), responder_(std::move(responder)), tenant_(tenant), tree_(tree),
+        blob_(blob) {}
 
   void start() {
     call_->services().store.post([self = shared_from_this()](artifact::Store& store)
                                      -> StoreQueue::Then {
-      auto bytes = std::make_shared<Result<std::uint64_t>>(
-          store.blob_bytes(self->tenant_, self->blob_));
+      auto bytes = std::make_shared<Result<std::uint64_t>>(self->find_blob(store));
       return [self, bytes] {
         if (!*bytes) return self->call_->answer(self->responder_, bytes->error());
         self->responder_.begin(200, "application/octet-stream", {},
@@ -243,6 +244,15 @@ class Sending : public std::enable_shared_from_this<Sending> {
   }
 
  private:
+  // The blob must be a file of the tree: another project's bytes are not found.
+  Result<std::uint64_t> find_blob(artifact::Store& store) const {
+    TRY_ASSIGN(const artifact::Manifest manifest, store.tree(tenant_, tree_));
+    for (const artifact::Entry& entry : manifest.entries) {
+      if (entry.digest == blob_) return store.blob_bytes(tenant_, blob_);
+    }
+    return not_found("the tree has no such file");
+  }
+
   void resume() {
     if (!paused_) return;
     paused_ = false;
@@ -270,7 +280,7 @@ class Sending : public std::enable_shared_from_this<Sending> {
   std::shared_ptr<Call> call_;
   server::Responder responder_;
   OrgId tenant_;
-  Digest blob_;
+  Digest tree_, blob_;
   std::uint64_t offset_ = 0;
   bool paused_ = false;
 };
@@ -278,8 +288,13 @@ class Sending : public std::enable_shared_from_this<Sending> {
 Result<void> get_blob(const std::shared_ptr<Call>& call, const server::Responder& responder) {
   TRY_ASSIGN(const OrgId project, queried_org(*call, "project"));
   TRY_ASSIGN(const Digest digest, named_digest(*call));
+  const auto tree = from_text(std::type_identity<Digest>{}, call->query("tree").value_or(""));
+  if (!tree || !*tree) return invalid("must be the digest of the file's tree").at("tree");
+  if (artifact::find(call->state().artifact, project, *tree) == nullptr) {
+    return not_found("the project has no such artifact");
+  }
   const OrgId tenant = tenant::tenant_of(call->state().tenant, project);
-  std::make_shared<Sending>(call, responder, tenant, digest)->start();
+  std::make_shared<Sending>(call, responder, tenant, *tree, digest)->start();
   return {};
 }
 
@@ -306,7 +321,8 @@ Table artifact_routes() {
       stream_route<&get_tree>(Method::get, "/api/v1/trees/{digest}", "get_tree",
                               "The files of a tree", Resource::artifact, Action::read, {project}),
       stream_route<&get_blob>(Method::get, "/api/v1/blobs/{digest}", "get_blob",
-                              "The bytes of a file", Resource::artifact, Action::read, {project}),
+                              "The bytes of a file of a tree", Resource::artifact, Action::read,
+                              {project, {"tree", "digest of a tree of the project"}}),
   };
   table[2].max_body = artifact::max_piece;
   table[4].max_body = artifact::max_manifest_bytes;

@@ -64,7 +64,6 @@ Result<OrgView> create_org(Call& call, const CreateOrg& body) {
   auto parent = call.org(parent_path);
   if (!parent) return std::move(parent).error().within("path");
   TRY(call.permit(*parent));
-  if (body.time_zone) TRY(define_zone(call, *body.time_zone));
   const OrgId id = call.draw<OrgId>();
   call.makes("/api/v1/orgs/" + to_text(id));
   tenant::Command command;
@@ -81,6 +80,11 @@ Result<OrgView> create_org(Call& call, const CreateOrg& body) {
     case tenant::Kind::project:
       command = tenant::CreateProject{id, *parent, name};
       break;
+  }
+  if (body.time_zone) {
+    // Asked first, so that a refused tenant leaves nothing behind.
+    TRY(factory::judge(call.state(), command, call.context()));
+    TRY(define_zone(call, *body.time_zone));
   }
   TRY(call.submit(command));
   return view_of(call.state(), *tenant::find(call.state().tenant, id));

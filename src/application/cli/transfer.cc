@@ -301,7 +301,8 @@ Result<void> pull_tree(Session& session, const std::string& digest, const std::s
     const fs::path path = fs::path(folder) / entry.path;
     fs::create_directories(path.parent_path(), failed);
     FileSink sink(path, progress);
-    TRY(remote->stream(path_of("/api/v1/blobs/{}", {to_text(entry.digest)}) + query, sink,
+    TRY(remote->stream(path_of("/api/v1/blobs/{}", {to_text(entry.digest)}) + query +
+                           "&tree=" + digest, sink,
                        seconds(60)));
     sink.file.close();
     if (sink.digest.finish() != entry.digest) return internal(entry.path + " arrived damaged");

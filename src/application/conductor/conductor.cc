@@ -89,7 +89,7 @@ void Conductor::turn() {
   }
   if (moved_at_ != engine_.applied()) soon(clock_.now());
   // Orders follow from everything applied; they are carried out once that is durable.
-  engine_.when_durable(engine_.applied(), [this] { carry_out_orders(); });
+  engine_.when_durable(engine_.applied(), [this, orders = orders_now()] { carry_out(orders); });
 }
 
 const Wait* Conductor::why_waits(WorkloadId workload) const {

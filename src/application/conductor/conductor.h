@@ -59,7 +59,9 @@ class Conductor {
 
   // reports.cc
   void take_reports();
-  void take(const executor::Report& report);
+  // False: the journal takes nothing now; the report is to be taken again.
+  bool take(const executor::Report& report);
+  bool record(const factory::Command& command, Instant occurred_at);
   void take_exit(const executor::Report& report, const executor::Exited& exited);
   void record_exit(const workload::Workload& workload, const executor::Report& report,
                    const executor::Exited& exited,
@@ -87,8 +89,16 @@ class Conductor {
   void launch(const scheduler::Start& start);
 
   // orders.cc
-  void carry_out_orders();
+  // What executors should be doing as of the facts applied now.
+  struct Orders {
+    std::vector<workload::TaskOrder> tasks;
+    std::vector<std::pair<executor::TaskKey, Instant>> paid;  // and until when each is paid
+  };
+  Orders orders_now() const;
+  void carry_out(const Orders& orders);
+  void stop_task(const workload::TaskOrder& order);
   void begin_task(const workload::TaskOrder& order);
+  void end_unstarted(const workload::TaskOrder& order, std::string why);
   void start_prepared(const workload::TaskOrder& order, Result<Prepared> prepared);
   executor::TaskSpec spec_of(const workload::Workload& workload, const workload::TaskOrder& order,
                              Prepared& prepared) const;
@@ -104,6 +114,7 @@ class Conductor {
 
   std::set<executor::TaskKey> handed_;                 // started or being prepared, by this process
   std::map<executor::TaskKey, Instant> stopping_;      // told to stop, with the kill they know
+  std::vector<executor::Report> untaken_;              // reports the journal did not take yet
   std::set<executor::TaskKey> ending_;                 // exits whose outputs are being taken
   std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
   std::map<TaskId, WorkloadId> task_owner_;

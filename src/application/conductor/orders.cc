@@ -6,35 +6,63 @@
 
 namespace bessemer::conductor {
 
-void Conductor::carry_out_orders() {
-  const factory::State& state = engine_.state();
-  for (const workload::TaskOrder& order : workload::orders(state.workload)) {
-    const executor::TaskKey key{order.task, order.generation};
-    task_owner_[order.task] = order.workload;
-    if (order.order == workload::Order::run) {
-      if (handed_.insert(key).second) begin_task(order);
-    } else {
-      const Instant kill_at = order.kill_at.value_or(clock_.now());
-      const auto known = stopping_.find(key);
-      if (known != stopping_.end() && known->second <= kill_at) continue;
-      if (!handed_.contains(key)) continue;  // it was never handed out: reported when it is
-      stopping_[key] = kill_at;
-      const Duration grace{std::max<std::int64_t>(0, (kill_at - clock_.now()).ns)};
-      (void)executor_.stop(key, "asked to stop", grace).has_value();
-    }
-  }
-  for (const WorkloadId id : state.workload.live) {
-    const workload::Workload* const found = workload::find(state.workload, id);
-    const workload::Attempt* const attempt = found->last();
+Conductor::Orders Conductor::orders_now() const {
+  Orders orders;
+  const workload::State& state = engine_.state().workload;
+  orders.tasks = workload::orders(state);
+  for (const WorkloadId id : state.live) {
+    const workload::Attempt* const attempt = workload::find(state, id)->last();
     if (attempt == nullptr || !attempt->paid_until) continue;
     for (const workload::Task& task : attempt->tasks) {
-      const executor::TaskKey key{task.id, attempt->generation};
       if (task.phase != workload::TaskPhase::running) continue;
-      Instant& told = paid_until_[key];
-      if (told >= *attempt->paid_until) continue;
-      if (executor_.renew(key, *attempt->paid_until)) told = *attempt->paid_until;
+      orders.paid.emplace_back(executor::TaskKey{task.id, attempt->generation},
+                               *attempt->paid_until);
     }
   }
+  return orders;
+}
+
+// `orders` are of facts that are durable by now; what has been applied since is not looked at.
+void Conductor::carry_out(const Orders& orders) {
+  for (const workload::TaskOrder& order : orders.tasks) {
+    task_owner_[order.task] = order.workload;
+    const executor::TaskKey key{order.task, order.generation};
+    if (order.order == workload::Order::stop) stop_task(order);
+    else if (handed_.insert(key).second) begin_task(order);
+  }
+  for (const auto& [key, until] : orders.paid) {
+    Instant& told = paid_until_[key];
+    if (told < until && executor_.renew(key, until)) told = until;
+  }
+}
+
+void Conductor::stop_task(const workload::TaskOrder& order) {
+  const executor::TaskKey key{order.task, order.generation};
+  if (!handed_.contains(key)) {
+    handed_.insert(key);  // it never will be
+    end_unstarted(order, "asked to stop before it was started");
+    return;
+  }
+  const Instant kill_at = order.kill_at.value_or(clock_.now());
+  const auto known = stopping_.find(key);
+  if (known != stopping_.end() && known->second <= kill_at) return;
+  const Duration grace{std::max<std::int64_t>(0, (kill_at - clock_.now()).ns)};
+  // One that is being prepared is not known to the executor yet: start_prepared looks again.
+  if (executor_.stop(key, "asked to stop", grace)) stopping_[key] = kill_at;
+}
+
+// A task that was never started ends with nothing owed.
+void Conductor::end_unstarted(const workload::TaskOrder& order, std::string why) {
+  const workload::Workload* const found =
+      workload::find(engine_.state().workload, order.workload);
+  if (found == nullptr || found->generation != order.generation) return;
+  executor::Report report;
+  report.key = {order.task, order.generation};
+  report.occurred_at = clock_.now();
+  executor::Exited exited;
+  exited.reason = executor::ExitReason::failed_to_start;
+  exited.message = std::move(why);
+  record_exit(*found, report, exited, std::vector<workload::Product>{});
 }
 
 Wanted Conductor::wanted_of(const workload::Workload& workload, const executor::TaskKey& key,
@@ -69,6 +97,9 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
   const workload::Workload* const found =
       workload::find(engine_.state().workload, order.workload);
   if (found == nullptr || found->generation != order.generation) return;
+  if (found->last() != nullptr && found->last()->stop) {
+    return end_unstarted(order, "asked to stop while it was being prepared");
+  }
   Result<void> started;
   if (prepared) {
     auto secrets = std::move(prepared->secrets);
@@ -78,14 +109,7 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
   } else {
     started = std::move(prepared).error();
   }
-  if (started) return;
-  executor::Report report;
-  report.key = {order.task, order.generation};
-  report.occurred_at = clock_.now();
-  executor::Exited exited;
-  exited.reason = executor::ExitReason::failed_to_start;
-  exited.message = to_text(started.error());
-  record_exit(*found, report, exited, std::vector<workload::Product>{});
+  if (!started) end_unstarted(order, to_text(started.error()));
 }
 
 executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,

@@ -1,5 +1,6 @@
 // What executors tell, taken in by the front door.
 #include <algorithm>
+#include <utility>
 
 #include "application/conductor/conductor.h"
 #include "base/check.h"
@@ -25,6 +26,11 @@ workload::Reason reason_of(const executor::Exited& exited) {
   return Reason::lost;
 }
 
+// The disk is full or the journal has too much to write: the same will be taken later.
+bool is_for_now(const Error& error) {
+  return error.code == Code::exhausted || error.code == Code::unavailable;
+}
+
 }  // namespace
 
 const workload::Workload* Conductor::workload_of(const executor::TaskKey& key) {
@@ -33,13 +39,27 @@ const workload::Workload* Conductor::workload_of(const executor::TaskKey& key) {
   return workload::find(engine_.state().workload, owner->second);
 }
 
+// A report is lost to the executor once it is polled: what the journal does not take now (a full
+// disk, too much staged) is kept, in order, and taken again.
 void Conductor::take_reports() {
-  for (const executor::Report& report : executor_.poll()) take(report);
+  std::vector<executor::Report> reports = std::exchange(untaken_, {});
+  for (executor::Report& report : executor_.poll()) reports.push_back(std::move(report));
+  std::set<executor::TaskKey> waiting;
+  for (executor::Report& report : reports) {
+    if (waiting.contains(report.key) || !take(report)) {
+      waiting.insert(report.key);
+      untaken_.push_back(std::move(report));
+    }
+  }
+  if (!untaken_.empty()) soon(clock_.now() + seconds(1));
 }
 
-void Conductor::take(const executor::Report& report) {
+bool Conductor::take(const executor::Report& report) {
   const workload::Workload* const found = workload_of(report.key);
-  if (found == nullptr || found->generation != report.key.generation) {
+  const workload::Task* const task =
+      found == nullptr ? nullptr : workload::find_task(*found, report.key.task);
+  if (task == nullptr || found->generation != report.key.generation ||
+      task->phase == workload::TaskPhase::ended) {
     // Nobody's any more: a generation that was given up. It is stopped, and forgotten at its end.
     if (std::holds_alternative<executor::Exited>(report.what)) {
       bytes_.discard(report.key, false);
@@ -47,32 +67,40 @@ void Conductor::take(const executor::Report& report) {
     } else if (std::holds_alternative<executor::Started>(report.what)) {
       (void)executor_.stop(report.key, "superseded", Duration{}).has_value();
     }
-    return;
+    return true;
   }
   const auto generation = static_cast<std::uint32_t>(report.key.generation);
   if (std::holds_alternative<executor::Started>(report.what)) {
     handed_.insert(report.key);
-    submit(factory::OwnCommand(factory::TaskStarted{found->id, report.key.task, generation}),
-           observed_at(report.occurred_at));
-  } else if (std::holds_alternative<executor::Heartbeat>(report.what)) {
-    const workload::Task* const task = workload::find_task(*found, report.key.task);
-    if (task == nullptr) return;
+    return record(factory::OwnCommand(
+                      factory::TaskStarted{found->id, report.key.task, generation}),
+                  report.occurred_at);
+  }
+  if (std::holds_alternative<executor::Heartbeat>(report.what)) {
     const auto interval =
         engine_.state().metering.intervals.find(to_text(task->placement.allocation));
-    if (interval == engine_.state().metering.intervals.end()) return;
-    if (report.occurred_at - interval->second.posted_until < accrue_interval) return;
-    submit(factory::OwnCommand(factory::Accrue{found->id, report.key.task, generation}),
-           observed_at(report.occurred_at));
-  } else if (const auto* metrics = std::get_if<executor::Metrics>(&report.what)) {
+    if (interval == engine_.state().metering.intervals.end()) return true;
+    if (report.occurred_at - interval->second.posted_until < accrue_interval) return true;
+    return record(factory::OwnCommand(factory::Accrue{found->id, report.key.task, generation}),
+                  report.occurred_at);
+  }
+  if (const auto* metrics = std::get_if<executor::Metrics>(&report.what)) {
     if (found->spec.run) bytes_.measure(*found->spec.run, *metrics, report.occurred_at);
   } else if (std::holds_alternative<executor::Checkpoint>(report.what)) {
-    submit(workload::Command(workload::ReportCheckpoint{found->id, generation}),
-           observed_at(report.occurred_at));
+    return record(workload::Command(workload::ReportCheckpoint{found->id, generation}),
+                  report.occurred_at);
   } else if (const auto* health = std::get_if<executor::Health>(&report.what)) {
     take_health(*found, *health);
   } else if (const auto* exited = std::get_if<executor::Exited>(&report.what)) {
     take_exit(report, *exited);
   }
+  return true;
+}
+
+// False when the journal takes nothing now; every other refusal is an answer and final.
+bool Conductor::record(const factory::Command& command, Instant occurred_at) {
+  const auto written = engine_.submit(command, observed_at(occurred_at));
+  return written || !is_for_now(written.error());
 }
 
 void Conductor::take_health(const workload::Workload& workload, const executor::Health& health) {
@@ -137,7 +165,10 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
   const auto written =
       engine_.submit(factory::OwnCommand(std::move(command)), observed_at(report.occurred_at));
   ending_.erase(key);
-  if (!written) return;  // asked again when the executor is polled after a restart
+  if (!written) {
+    if (is_for_now(written.error())) untaken_.push_back(report);
+    return;
+  }
   engine_.when_durable(written->last, [this, key, id] {
     const workload::Workload* const now = workload::find(engine_.state().workload, id);
     bytes_.discard(key, now == nullptr || workload::is_final(now->phase));

@@ -67,6 +67,8 @@ class Gateways::Peer final : public real::ConnectionUser {
     } else if (const auto* ping = std::get_if<control::Ping>(&message)) {
       send(control::FromDaemon(control::Pong{ping->serial}));
     } else if (const auto* back = std::get_if<lease::Reduce>(&message)) {
+      const auto* one = lease::find(gateways_.engine_.state().lease, back->lease);
+      if (one == nullptr || one->gateway != gateway) return;  // only its holder gives it back
       (void)gateways_.engine_.submit(lease::Command(*back), gateways_.observed()).has_value();
     } else if (const auto* alert = std::get_if<control::Alert>(&message)) {
       ++gateways_.alerts_;

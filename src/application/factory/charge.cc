@@ -106,11 +106,16 @@ metering::Subject subject_of_workload(const State& state, const workload::Worklo
   return subject;
 }
 
+std::vector<OrgId> spender_path(const State& state, OrgId project) {
+  auto path = tenant::ancestors(state.tenant, project);
+  std::reverse(path.begin(), path.end());
+  if (!path.empty()) path.erase(path.begin());  // not the platform
+  return path;
+}
+
 budget::Spender spender_of(const State& state, const workload::Workload& workload) {
   budget::Spender spender;
-  spender.path = tenant::ancestors(state.tenant, workload.spec.project);
-  std::reverse(spender.path.begin(), spender.path.end());
-  if (!spender.path.empty()) spender.path.erase(spender.path.begin());  // not the platform
+  spender.path = spender_path(state, workload.spec.project);
   const metering::Subject subject = subject_of_workload(state, workload);
   spender.endpoint = subject.endpoint;
   spender.model = subject.model;
@@ -184,7 +189,7 @@ ledger::OpenAccount open_account(OrgId owner, ledger::AccountKind kind, Currency
 
 Result<std::vector<ledger::Event>> transfers_for(const State& state,
                                                  const std::vector<metering::Posting>& postings,
-                                                 const Context& context) {
+                                                 const Batch& batch, const Context& context) {
   std::map<Route, Money> sums;
   for (const metering::Posting& posting : postings) {
     if (posting.amount.nano == 0) continue;
@@ -196,6 +201,11 @@ Result<std::vector<ledger::Event>> transfers_for(const State& state,
   move.source.stream = metering_stream;
   const auto mark = state.ledger.streams.find(move.source.stream);
   move.source.sequence = mark == state.ledger.streams.end() ? 1 : mark->second + 1;
+  for (const Event& before : batch.events) {
+    const auto* booked = std::get_if<ledger::Event>(&before);
+    const auto* step = booked == nullptr ? nullptr : std::get_if<ledger::TransferredFrom>(booked);
+    if (step != nullptr && step->source.stream == move.source.stream) ++move.source.sequence;
+  }
   for (const auto& [route, sum] : sums) {
     if (sum.nano == 0) continue;
     ledger::Transfer transfer;

@@ -42,8 +42,12 @@ ledger::OpenAccount open_account(OrgId owner, ledger::AccountKind kind, Currency
 
 // The ledger's part of what was metered: one transfer per tenant, currency and destination, in one
 // step of the stream "metering". No events when nothing costs anything.
+// `batch` is what goes before them: each step of the stream has a sequence of its own.
 Result<std::vector<ledger::Event>> transfers_for(const State& state,
                                                  const std::vector<metering::Posting>& postings,
-                                                 const Context& context);
+                                                 const Batch& batch, const Context& context);
+
+// The organisation nodes whose budgets a project's spending counts against, the tenant first.
+std::vector<OrgId> spender_path(const State& state, OrgId project);
 
 }  // namespace bessemer::factory

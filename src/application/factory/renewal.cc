@@ -28,7 +28,7 @@ Result<Batch> judge_accrue(const State& state, const Accrue& accrue, const Conte
     postings.insert(postings.end(), some.begin(), some.end());
   }
   add(batch, std::move(events));
-  ADD(batch, transfers_for(state, postings, context));
+  ADD(batch, transfers_for(state, postings, batch, context));
   const workload::Attempt* const attempt = found->last();
   if (attempt == nullptr || !attempt->hold) return batch;
   const Spend charged = metering::spend_of(postings);

@@ -166,7 +166,7 @@ Result<Batch> judge_usage(const State& state, const ReportUsage& report, const C
     }
     add(batch, std::move(events));
   }
-  ADD(batch, transfers_for(state, postings, context));
+  ADD(batch, transfers_for(state, postings, batch, context));
   lease::Report uses;
   uses.gateway = report.gateway;
   uses.epoch = report.epoch;

@@ -9,6 +9,26 @@
 namespace bessemer::factory {
 namespace {
 
+// What stored bytes came to: booked, and counted against budgets, which cannot refuse it.
+Result<void> charge_storage(const State& state, OrgId project,
+                            std::vector<metering::Event> events, Batch& batch,
+                            const Context& context) {
+  std::vector<metering::Posting> postings;
+  for (const metering::Event& event : events) {
+    const auto& some = metering::postings_of(event);
+    postings.insert(postings.end(), some.begin(), some.end());
+  }
+  add(batch, std::move(events));
+  ADD(batch, transfers_for(state, postings, batch, context));
+  if (postings.empty()) return {};
+  budget::Charge charge;
+  charge.spender.path = spender_path(state, project);
+  charge.spend = metering::spend_of(postings);
+  charge.at = context.now;
+  ADD(batch, budget::judge(state.budget, budget::Command(std::move(charge)), context));
+  return {};
+}
+
 // Moves the storage meter of a project to `bytes` from now on.
 Result<void> meter_storage(const State& state, OrgId project, std::uint64_t bytes, Batch& batch,
                            const Context& context) {
@@ -31,14 +51,7 @@ Result<void> meter_storage(const State& state, OrgId project, std::uint64_t byte
                                            interval, levels, context.now, std::nullopt}),
                                        context));
   }
-  std::vector<metering::Posting> postings;
-  for (const metering::Event& event : events) {
-    const auto& some = metering::postings_of(event);
-    postings.insert(postings.end(), some.begin(), some.end());
-  }
-  add(batch, std::move(events));
-  ADD(batch, transfers_for(state, postings, context));
-  return {};
+  return charge_storage(state, project, std::move(events), batch, context);
 }
 
 Result<Batch> judge_delete(const State& state, const artifact::Delete& command,
@@ -104,9 +117,13 @@ Result<Batch> judge_accrue_storage(const State& state, const AccrueStorage& accr
                                    const Context& context) {
   Batch batch;
   batch.purpose = journal::Purpose::closing;
-  if (!state.metering.intervals.contains(storage_interval(accrue.project))) return batch;
-  TRY(meter_storage(state, accrue.project, artifact::stored_bytes(state.artifact, accrue.project),
-                    batch, context));
+  const std::string interval = storage_interval(accrue.project);
+  if (!state.metering.intervals.contains(interval)) return batch;
+  TRY_ASSIGN(auto events, metering::judge(state.metering, state.pricing,
+                                          metering::Command(metering::Accrue{interval,
+                                                                             context.now}),
+                                          context));
+  TRY(charge_storage(state, accrue.project, std::move(events), batch, context));
   return batch;
 }
 

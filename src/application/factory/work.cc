@@ -139,6 +139,11 @@ Result<void> end_elsewhere(const State& state, const workload::Workload& workloa
   return {};
 }
 
+bool is_credit(const Spend& spend) {
+  return spend.gpu_time < 0 || spend.tokens < 0 ||
+         std::ranges::any_of(spend.money, [](const auto& one) { return one.second < 0; });
+}
+
 // Closes the charges of one task and, with the attempt's last task, its hold.
 Result<void> settle_task(const State& state, const workload::Workload& workload,
                          const workload::Task& task, bool last, Batch& batch,
@@ -154,10 +159,21 @@ Result<void> settle_task(const State& state, const workload::Workload& workload,
     postings.insert(postings.end(), some.begin(), some.end());
   }
   add(batch, std::move(ended));
-  ADD(batch, transfers_for(state, postings, context));
+  ADD(batch, transfers_for(state, postings, batch, context));
   const workload::Attempt* const attempt = workload.last();
   if (attempt == nullptr || !attempt->hold) return {};
   const Spend charged = metering::spend_of(postings);
+  if (is_credit(charged)) {
+    // The clock stepped back: what was posted too far comes back, beside the hold.
+    ADD(batch, budget::judge(state.budget,
+                             budget::Command(budget::Charge{spender_of(state, workload), charged,
+                                                            context.now}),
+                             context));
+    if (!last) return {};
+    ADD(batch, budget::judge(state.budget, budget::Command(budget::Settle{attempt->hold, {}}),
+                             context));
+    return {};
+  }
   const budget::Command command =
       last ? budget::Command(budget::Settle{attempt->hold, charged})
            : budget::Command(budget::Draw{attempt->hold, charged, charged});
