@@ -131,7 +131,8 @@ std::string judge_state(const factory::State& state, Instant) {
 
 std::string judge_rest(const factory::State& state) {
   if (!state.workload.live.empty()) {
-    return "workload " + to_text(*state.workload.live.begin()) + " never ends";
+    const workload::Workload& one = state.workload.workloads.at(*state.workload.live.begin());
+    return "workload " + to_text(one.id) + " never ends: " + workload::sentence(one);
   }
   if (!state.site.allocations.empty()) return "an allocation is left";
   if (!state.budget.holds.empty()) return "a hold on a budget is left";

@@ -54,6 +54,10 @@ void Conductor::soon(Instant moment) {
   next_moment_ = next_moment_ ? std::min(*next_moment_, moment) : moment;
 }
 
+void Conductor::again_at(Instant moment) {
+  round_at_ = round_at_ ? std::min(*round_at_, moment) : moment;
+}
+
 void Conductor::adopt() {
   std::vector<executor::Expected> expected;
   for (const workload::TaskOrder& order : workload::orders(engine_.state().workload)) {
@@ -81,13 +85,17 @@ void Conductor::turn() {
   next_moment_.reset();
   take_reports();
   take_time();
-  for (int round = 0; round < max_rounds && moved_at_ != engine_.applied(); ++round) {
+  bool due = round_at_ && *round_at_ <= clock_.now();
+  if (due) round_at_.reset();  // said anew by whoever still waits for a moment
+  for (int round = 0; round < max_rounds && (due || moved_at_ != engine_.applied()); ++round) {
     moved_at_ = engine_.applied();
     move_endpoints();
     move_pipelines();
-    if (planned_at_ != engine_.applied()) plan();
+    if (due || planned_at_ != engine_.applied()) plan();
+    due = false;
   }
   if (moved_at_ != engine_.applied()) soon(clock_.now());
+  if (round_at_) soon(*round_at_);
   // Orders follow from everything applied; they are carried out once that is durable.
   engine_.when_durable(engine_.applied(), [this, orders = orders_now()] { carry_out(orders); });
 }

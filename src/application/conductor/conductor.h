@@ -56,6 +56,8 @@ class Conductor {
   bool submit(const factory::Command& command, const Context& context);
   bool decide(const factory::Command& command) { return submit(command, decided()); }
   void soon(Instant moment);
+  // Endpoints, pipelines and the plan are looked at again then, although nothing has changed.
+  void again_at(Instant moment);
 
   // reports.cc
   void take_reports();
@@ -125,6 +127,7 @@ class Conductor {
   engine::Sequence planned_at_ = 0;     // applied() as of the last plan
   engine::Sequence moved_at_ = 0;       // applied() as of the last round of the rest
   std::optional<Instant> next_moment_;
+  std::optional<Instant> round_at_;     // kept until it is due: see again_at
   std::uint64_t plans_ = 0;
 };
 

@@ -21,7 +21,7 @@ void Conductor::plan() {
       wait.refusal = refused->second;
     }
     waits_.emplace(verdict.workload, std::move(wait));
-    if (verdict.until && *verdict.until > now) soon(*verdict.until);
+    if (verdict.until && *verdict.until > now) again_at(*verdict.until);
   }
   for (const scheduler::Start& start : plan.starts) launch(start);
   for (const scheduler::Notice& notice : plan.notices) {

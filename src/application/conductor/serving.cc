@@ -11,7 +11,7 @@ void Conductor::move_endpoints() {
         deployment::find(engine_.state().deployment, id);
     if (endpoint == nullptr) continue;
     const deployment::Actions actions = deployment::reconcile(*endpoint, clock_.now());
-    if (actions.again_at) soon(*actions.again_at);
+    if (actions.again_at) again_at(*actions.again_at);
     for (const deployment::Action& action : actions.list) {
       if (const auto* start = std::get_if<deployment::StartReplica>(&action)) {
         decide(factory::OwnCommand(
