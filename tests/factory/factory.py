@@ -32,7 +32,7 @@ def free_port():
         return trial.getsockname()[1]
 
 
-def wait_for(what, condition, seconds=PATIENCE_SECONDS):
+def wait_for(what, condition, seconds=PATIENCE_SECONDS, pause_seconds=0.02):
     """Asks until the condition holds and returns its value; Failed, naming `what`, when time is up."""
     deadline = time.monotonic() + seconds
     while True:
@@ -41,7 +41,7 @@ def wait_for(what, condition, seconds=PATIENCE_SECONDS):
             return value
         if time.monotonic() > deadline:
             raise Failed(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause_seconds)
 
 
 class Factory:
@@ -75,13 +75,13 @@ class Factory:
         path = self.home / "daemon.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self):
+    def start(self, pause_seconds=0.02):
         """Starts the daemon and returns when it is ready to answer."""
         with open(self.home / "daemon.log", "ab") as log:
             self.process = subprocess.Popen(
                 [PROGRAM, "daemon"], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, cwd=self.home, start_new_session=True)
-        wait_for("the daemon to be ready", self._is_ready)
+        wait_for("the daemon to be ready", self._is_ready, pause_seconds=pause_seconds)
 
     def _is_ready(self):
         if self.process.poll() is not None:
@@ -92,6 +92,11 @@ class Factory:
             return connection.getresponse().status == 200
         except OSError:
             return False
+
+    def stop(self):
+        """Asks the daemon to end and waits for it."""
+        self.do("stop")
+        self.process.wait(PATIENCE_SECONDS)
 
     def kill(self):
         """kill -9 of the daemon, and nothing else."""
