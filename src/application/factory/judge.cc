@@ -80,10 +80,18 @@ struct Judge {
   }
   Result<Batch> operator()(const workload::Command& c) { return judge_workload(state, c, context); }
   Result<Batch> operator()(const pipeline::Command& c) {
-    return only(pipeline::judge(state.pipeline, c, context));
+    TRY_ASSIGN(Batch batch, only(pipeline::judge(state.pipeline, c, context)));
+    const bool ends = std::holds_alternative<pipeline::Cancel>(c) ||
+                      std::holds_alternative<pipeline::FinishStep>(c);
+    if (ends) batch.purpose = journal::Purpose::closing;
+    return batch;
   }
   Result<Batch> operator()(const deployment::Command& c) {
-    return judge_deployment(state, c, context);
+    TRY_ASSIGN(Batch batch, judge_deployment(state, c, context));
+    const bool ends = std::holds_alternative<deployment::Delete>(c) ||
+                      std::holds_alternative<deployment::ReportGone>(c);
+    if (ends) batch.purpose = journal::Purpose::closing;
+    return batch;
   }
   Result<Batch> operator()(const artifact::Command& c) { return judge_artifact(state, c, context); }
   Result<Batch> operator()(const dataset::Command& c) { return judge_dataset(state, c, context); }

@@ -1,6 +1,7 @@
 // Endpoints: a model version behind replicas, each a service workload; and what gateways report.
 #include "application/factory/serving.h"
 
+#include "application/factory/book.h"
 #include "application/factory/charge.h"
 #include "application/factory/ladder.h"
 #include "base/json.h"
@@ -85,8 +86,11 @@ Result<Batch> judge_deployment(const State& state, const deployment::Command& co
     TRY(check_template(state, future, create.runs));
     ADD(batch, deployment::judge(state.deployment, deployment::Command(create), context));
     const OrgId tenant = tenant::tenant_of(state.tenant, create.project);
-    const auto* version = metering::version_for(state.metering, state.pricing, tenant, context.now);
-    if (version == nullptr || batch.events.empty()) return batch;
+    const metering::Account* const account = metering::find(state.metering, tenant);
+    if (account == nullptr || batch.events.empty()) return batch;
+    const auto* version =
+        version_or_first(state, metering::book_at(*account, context.now), context.now);
+    if (version == nullptr) return batch;
     for (const Currency currency : {version->currency, simulated_currency}) {
       ADD(batch, ledger::judge(state.ledger,
                                ledger::Command(open_account(tenant,

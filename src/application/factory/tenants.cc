@@ -1,4 +1,5 @@
 // Tenants and price books: a tenant comes with the accounts that its charges need.
+#include "application/factory/book.h"
 #include "application/factory/charge.h"
 #include "application/factory/ladder.h"
 
@@ -11,8 +12,8 @@ using ledger::AccountKind;
 Result<void> open_books(const State& state, OrgId tenant, std::string zone, Batch& batch,
                         const Context& context) {
   const std::string book(default_book);
-  const pricing::Version* const version = pricing::in_force(state.pricing, book, context.now);
-  if (version == nullptr) return {};  // opened when the first book is published
+  const pricing::Version* const version = version_or_first(state, book, context.now);
+  if (version == nullptr) return {};  // nothing has a price
   metering::OpenAccount open;
   open.tenant = tenant;
   open.book = book;

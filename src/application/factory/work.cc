@@ -199,6 +199,13 @@ Result<void> keep_outputs(const State& state, const workload::Workload& workload
   return publish_all(state, std::move(publishes), batch, context);
 }
 
+// What a full disk still takes.
+bool ends_something(const workload::Command& command) {
+  return std::holds_alternative<workload::Cancel>(command) ||
+         std::holds_alternative<workload::RequestStop>(command) ||
+         std::holds_alternative<workload::Expire>(command);
+}
+
 bool is_last_task(const workload::Attempt& attempt, TaskId task) {
   return std::ranges::all_of(attempt.tasks, [&](const workload::Task& other) {
     return other.id == task || other.phase == workload::TaskPhase::ended;
@@ -213,6 +220,7 @@ Result<Batch> judge_workload(const State& state, const workload::Command& comman
     return judge_submit(state, *submit, context);
   }
   Batch batch;
+  if (ends_something(command)) batch.purpose = journal::Purpose::closing;
   TRY_ASSIGN(auto events, workload::judge(state.workload, command, context));
   // A queued workload that is cancelled or expires ends without a task ever reporting.
   const auto target = std::visit([](const auto& c) { return c.workload; }, command);
