@@ -47,6 +47,7 @@ Context Conductor::decided() const {
 
 bool Conductor::submit(const factory::Command& command, const Context& context) {
   const auto written = engine_.submit(command, context);
+  if (!written && written.error().retry != Retry::never) again_at(clock_.now() + ask_again);
   return written && !written->events.empty();
 }
 
@@ -87,6 +88,11 @@ void Conductor::turn() {
   take_time();
   bool due = round_at_ && *round_at_ <= clock_.now();
   if (due) round_at_.reset();  // said anew by whoever still waits for a moment
+  if (refused_until_ && *refused_until_ <= clock_.now()) {
+    refused_until_.reset();
+    refused_.clear();
+    due = true;
+  }
   for (int round = 0; round < max_rounds && (due || moved_at_ != engine_.applied()); ++round) {
     moved_at_ = engine_.applied();
     move_endpoints();
@@ -96,6 +102,7 @@ void Conductor::turn() {
   }
   if (moved_at_ != engine_.applied()) soon(clock_.now());
   if (round_at_) soon(*round_at_);
+  if (refused_until_) soon(*refused_until_);
   // Orders follow from everything applied; they are carried out once that is durable.
   engine_.when_durable(engine_.applied(), [this, orders = orders_now()] { carry_out(orders); });
 }

@@ -18,6 +18,10 @@ namespace bessemer::conductor {
 constexpr Duration accrue_interval = seconds(60);
 constexpr Duration storage_interval = hours(1);
 constexpr Duration renew_before = minutes(5);
+constexpr Duration ask_again = seconds(1);        // after a refusal that is only for now
+// What governance refused is proposed again at the latest then: windows and prices change without
+// a fact.
+constexpr Duration refusal_life = minutes(1);
 constexpr std::uint32_t first_uid = 200'000;  // of tasks: one uid per project from here
 constexpr std::uint32_t uid_count = 1'000'000;
 
@@ -52,7 +56,8 @@ class Conductor {
  private:
   Context observed_at(Instant occurred_at) const;
   Context decided() const;
-  // Submits what the factory itself wants; true when facts were written.
+  // Submits what the factory itself wants; true when facts were written. What is refused only for
+  // now is asked again by a later turn.
   bool submit(const factory::Command& command, const Context& context);
   bool decide(const factory::Command& command) { return submit(command, decided()); }
   void soon(Instant moment);
@@ -61,7 +66,7 @@ class Conductor {
 
   // reports.cc
   void take_reports();
-  // False: the journal takes nothing now; the report is to be taken again.
+  // False: it could not be recorded now; the report is to be taken again.
   bool take(const executor::Report& report);
   bool record(const factory::Command& command, Instant occurred_at);
   void take_exit(const executor::Report& report, const executor::Exited& exited);
@@ -70,6 +75,8 @@ class Conductor {
                    Result<std::vector<workload::Product>> products);
   void take_health(const workload::Workload& workload, const executor::Health& health);
   const workload::Workload* workload_of(const executor::TaskKey& key);
+  // The end of `key` is recorded, or nobody waits for it: nothing of it is kept.
+  void forget(const executor::TaskKey& key, bool whole_workload);
 
   // time.cc
   void take_time();
@@ -83,12 +90,16 @@ class Conductor {
   bool ingest(const pipeline::IngestDataset& action);
   bool register_model(const pipeline::RegisterModel& action);
   void finish_steps(const pipeline::Run& run);
+  // A refusal that is only for now fails nothing: the step is tried again.
   bool fail_step(PipelineRunId run, const std::string& step, std::uint32_t attempt,
                  const Error& error);
 
   // planning.cc
   void plan();
   void launch(const scheduler::Start& start);
+  void refuse(const workload::Workload& workload, const Error& error);
+  // When only gateways hold the money that is missing, they are asked to give it back.
+  void recall_for(const workload::Workload& workload, const Error& error);
 
   // orders.cc
   // What executors should be doing as of the facts applied now.
@@ -121,6 +132,7 @@ class Conductor {
   std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
   std::map<TaskId, WorkloadId> task_owner_;
   factory::Refused refused_;
+  std::optional<Instant> refused_until_;               // then all of them are proposed again
   std::map<WorkloadId, Wait> waits_;
   scheduler::Snapshot snapshot_;
   std::vector<scheduler::Reservation> reservations_;   // of the last plan, for the next

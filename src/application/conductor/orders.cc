@@ -38,17 +38,18 @@ void Conductor::carry_out(const Orders& orders) {
 
 void Conductor::stop_task(const workload::TaskOrder& order) {
   const executor::TaskKey key{order.task, order.generation};
-  if (!handed_.contains(key)) {
-    handed_.insert(key);  // it never will be
-    end_unstarted(order, "asked to stop before it was started");
-    return;
-  }
   const Instant kill_at = order.kill_at.value_or(clock_.now());
   const auto known = stopping_.find(key);
   if (known != stopping_.end() && known->second <= kill_at) return;
   const Duration grace{std::max<std::int64_t>(0, (kill_at - clock_.now()).ns)};
   // One that is being prepared is not known to the executor yet: start_prepared looks again.
-  if (executor_.stop(key, "asked to stop", grace)) stopping_[key] = kill_at;
+  const auto stopped = executor_.stop(key, "asked to stop", grace);
+  if (stopped) {
+    handed_.insert(key);
+    stopping_[key] = kill_at;
+  } else if (stopped.error().code == Code::not_found && handed_.insert(key).second) {
+    end_unstarted(order, "asked to stop before it was started");
+  }
 }
 
 // A task that was never started ends with nothing owed.

@@ -86,6 +86,10 @@ void Conductor::move_pipelines() {
 
 bool Conductor::fail_step(PipelineRunId run, const std::string& step, std::uint32_t attempt,
                           const Error& error) {
+  if (error.retry != Retry::never) {
+    again_at(clock_.now() + ask_again);
+    return false;
+  }
   pipeline::FinishStep failed = finish(run, step, attempt, pipeline::StepStatus::failed);
   failed.note = to_text(error).substr(0, pipeline::max_note);
   while (!is_utf8(failed.note)) failed.note.pop_back();  // never in the middle of a character

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/conductor/conductor.h"
+#include "application/factory/charge.h"
 
 namespace bessemer::conductor {
 
@@ -48,10 +49,24 @@ void Conductor::launch(const scheduler::Start& start) {
   }
   launch.hold = world::draw_id<HoldId>(clock_, entropy_);
   const auto written = engine_.submit(factory::OwnCommand(std::move(launch)), decided());
-  if (written) return;
-  // Left out until something that may change the answer is a fact.
-  refused_[start.workload] = to_text(written.error());
-  waits_[start.workload].refusal = to_text(written.error());
+  if (!written) refuse(*found, written.error());
+}
+
+void Conductor::recall_for(const workload::Workload& workload, const Error& error) {
+  if (error.reason != "budget_lent") return;
+  lease::Recall recall;
+  recall.spender = factory::spender_of(engine_.state(), workload);
+  decide(lease::Command(std::move(recall)));
+}
+
+// Left out until something that may change the answer is a fact, or until its time is over.
+void Conductor::refuse(const workload::Workload& workload, const Error& error) {
+  recall_for(workload, error);
+  const Duration life = error.retry == Retry::never ? refusal_life : ask_again;
+  const Instant until = clock_.now() + life;
+  refused_until_ = refused_until_ ? std::min(*refused_until_, until) : until;
+  refused_[workload.id] = to_text(error);
+  waits_[workload.id].refusal = to_text(error);
 }
 
 }  // namespace bessemer::conductor

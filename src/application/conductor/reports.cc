@@ -26,11 +26,6 @@ workload::Reason reason_of(const executor::Exited& exited) {
   return Reason::lost;
 }
 
-// The disk is full or the journal has too much to write: the same will be taken later.
-bool is_for_now(const Error& error) {
-  return error.code == Code::exhausted || error.code == Code::unavailable;
-}
-
 }  // namespace
 
 const workload::Workload* Conductor::workload_of(const executor::TaskKey& key) {
@@ -51,7 +46,7 @@ void Conductor::take_reports() {
       untaken_.push_back(std::move(report));
     }
   }
-  if (!untaken_.empty()) soon(clock_.now() + seconds(1));
+  if (!untaken_.empty()) soon(clock_.now() + ask_again);
 }
 
 bool Conductor::take(const executor::Report& report) {
@@ -63,7 +58,7 @@ bool Conductor::take(const executor::Report& report) {
     // Nobody's any more: a generation that was given up. It is stopped, and forgotten at its end.
     if (std::holds_alternative<executor::Exited>(report.what)) {
       bytes_.discard(report.key, false);
-      (void)executor_.forget(report.key).has_value();
+      forget(report.key, found == nullptr || workload::is_final(found->phase));
     } else if (std::holds_alternative<executor::Started>(report.what)) {
       (void)executor_.stop(report.key, "superseded", Duration{}).has_value();
     }
@@ -97,10 +92,19 @@ bool Conductor::take(const executor::Report& report) {
   return true;
 }
 
-// False when the journal takes nothing now; every other refusal is an answer and final.
+// False when it is refused for now (the disk is full, the journal has too much to write); every
+// other refusal is an answer and final.
 bool Conductor::record(const factory::Command& command, Instant occurred_at) {
   const auto written = engine_.submit(command, observed_at(occurred_at));
-  return written || !is_for_now(written.error());
+  return written || written.error().retry == Retry::never;
+}
+
+void Conductor::forget(const executor::TaskKey& key, bool whole_workload) {
+  (void)executor_.forget(key).has_value();
+  handed_.erase(key);
+  stopping_.erase(key);
+  paid_until_.erase(key);
+  if (whole_workload) task_owner_.erase(key.task);
 }
 
 void Conductor::take_health(const workload::Workload& workload, const executor::Health& health) {
@@ -166,16 +170,16 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
       engine_.submit(factory::OwnCommand(std::move(command)), observed_at(report.occurred_at));
   ending_.erase(key);
   if (!written) {
-    if (is_for_now(written.error())) untaken_.push_back(report);
+    // What has ended has ended: an end that is not recorded now is recorded later.
+    untaken_.push_back(report);
+    soon(clock_.now() + ask_again);
     return;
   }
   engine_.when_durable(written->last, [this, key, id] {
     const workload::Workload* const now = workload::find(engine_.state().workload, id);
-    bytes_.discard(key, now == nullptr || workload::is_final(now->phase));
-    (void)executor_.forget(key).has_value();
-    handed_.erase(key);
-    stopping_.erase(key);
-    paid_until_.erase(key);
+    const bool over = now == nullptr || workload::is_final(now->phase);
+    bytes_.discard(key, over);
+    forget(key, over);
   });
 }
 

@@ -1,5 +1,6 @@
 // What time alone asks for: deadlines, run times, backoffs, and money for the time ahead.
 #include "application/conductor/conductor.h"
+#include "application/factory/means.h"
 #include "application/factory/storage.h"
 
 namespace bessemer::conductor {
@@ -8,6 +9,9 @@ void Conductor::take_time() {
   const Instant now = clock_.now();
   for (const workload::Command& command : workload::overdue(engine_.state().workload, now)) {
     decide(command);
+  }
+  for (const WorkloadId id : factory::payable_again(engine_.state(), now)) {
+    decide(workload::Command(workload::LetGo{id}));
   }
   const auto live = engine_.state().workload.live;  // a copy: renewals change the state
   for (const WorkloadId id : live) {
@@ -43,7 +47,9 @@ void Conductor::renew(const workload::Workload& workload) {
     return;
   }
   // A refusal is no news of its own: the supervisors give notice when the time is up.
-  decide(factory::OwnCommand(factory::Renew{workload.id, workload.generation}));
+  const auto written = engine_.submit(
+      factory::OwnCommand(factory::Renew{workload.id, workload.generation}), decided());
+  if (!written) recall_for(workload, written.error());
   soon(now + seconds(10));
 }
 
