@@ -105,10 +105,14 @@ Control::Intake& Control::intake_of(const lease::EpochKey& key, journal::Sequenc
   const auto [at, fresh] = intakes_.try_emplace(key);
   if (!fresh) return at->second;
   metering::UsageSums counted;
-  for (const std::string& range : machine_.shipped[key]) {
+  auto& stored = machine_.shipped[key];
+  for (std::size_t i = 0; i < stored.size(); ++i) {
     Intake next = at->second;
-    if (!fold(next, range, ~journal::Sequence{0}, counted)) break;
-    if (next.head.sequence > reported) break;  // stored, and then never counted: comes again
+    const bool whole = fold(next, stored[i], ~journal::Sequence{0}, counted).has_value();
+    if (!whole || next.head.sequence > reported) {
+      stored.resize(i);  // stored, and then never counted: it comes again, in other pieces
+      break;
+    }
     at->second = std::move(next);
   }
   return at->second;

@@ -28,11 +28,14 @@ struct Crowd final : executor::Author {
 // The machine that the daemon lives on: what outlives it.
 struct Machine {
   explicit Machine(std::uint64_t seed);
+  // Tasks go on until now. Where the clock was set back they stand until it has caught up.
+  void let_tasks_live();
   simulated::SimulatedClock clock;
   simulated::SimulatedDisk disk;
   simulated::SimulatedEntropy entropy;
   Crowd crowd;
   executor::SimulatedMachine tasks;
+  std::uint64_t boots = 1;
   // Usage that gateways shipped and that was stored before it was acknowledged.
   std::map<lease::EpochKey, std::vector<std::string>> shipped;
   Tally tally;
@@ -40,8 +43,8 @@ struct Machine {
   engine::Sequence acknowledged = 0;
 };
 
-// Tasks without code, inputs and outputs: nothing to prepare and nothing to keep.
-struct NoBytes final : conductor::Bytes {
+// Nothing to prepare; a task leaves what the same task always leaves, and measures likewise.
+struct Shelf final : conductor::Bytes {
   void prepare(conductor::Wanted wanted,
                std::function<void(Result<conductor::Prepared>)> then) override;
   void take_outputs(conductor::Wanted wanted,
@@ -53,7 +56,9 @@ struct NoBytes final : conductor::Bytes {
 
 class Daemon {
  public:
+  // Recovers. The owner then says what machines there are, and calls adopt().
   static Result<std::unique_ptr<Daemon>> start(Machine& machine);
+  void adopt() { conductor_->adopt(); }
 
   const factory::State& state() const { return engine_->state(); }
   engine::Engine& engine() { return *engine_; }
@@ -76,7 +81,7 @@ class Daemon {
 
   Machine& machine_;
   executor::SimulatedExecutor executor_;
-  NoBytes bytes_;
+  Shelf bytes_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<conductor::Conductor> conductor_;
 };

@@ -1,35 +1,40 @@
 // One history of a factory: random work, random weather, and a rest at the end.
 #include "sim/history.h"
 
-#include <algorithm>
+#include <set>
 
 #include "base/check.h"
+#include "sim/company.h"
 #include "sim/judge.h"
+#include "sim/weather.h"
 
 namespace bessemer::sim {
 
 namespace {
 
-using simulated::Fault;
 using simulated::Unsynced;
 
-constexpr Currency euro{{'E', 'U', 'R'}};
-constexpr Wide units = 1'000'000'000;
+constexpr std::uint64_t gateway_count = 2;
+constexpr int patience = 2000;  // turns until everything must have ended
 
 class History {
  public:
   explicit History(std::uint64_t seed)
-      : random_(seed), machine_(seed), control_(machine_, seed ^ 0x5eed) {
-    for (std::uint64_t i = 0; i < 2; ++i) {
+      : random_(seed), machine_(seed), control_(machine_, seed ^ 0x5eed),
+        weather_(seed ^ 0x3ea7), company_(machine_, seed ^ 0xc0) {
+    for (std::uint64_t i = 0; i < gateway_count; ++i) {
       gateways_.push_back(std::make_unique<SimulatedGateway>(GatewayId{1, i + 1}, machine_.clock,
                                                              seed * 16 + i));
     }
   }
 
   Outcome run(std::uint64_t steps) {
-    begin();
+    revive();
+    company_.found(*daemon_);
+    daemon_->commit();
     for (std::uint64_t step = 0; step < steps && fault_.empty(); ++step) {
       this->step();
+      if (fault_.empty()) fault_ = company_.fault();
       if (step % 8 == 0) judge("at step " + std::to_string(step));
     }
     if (fault_.empty()) rest();
@@ -37,114 +42,11 @@ class History {
     out.fault = fault_;
     out.digest = digest();
     out.tally = machine_.tally;
-    for (const auto& gateway : gateways_) count(*gateway, out.tally);
+    count(out.tally);
     return out;
   }
 
  private:
-  // ---- setting up
-
-  void begin() {
-    revive();
-    publish_prices(machine_.clock.now());
-    for (std::uint64_t i = 0; i < 2; ++i) {
-      const OrgId tenant = daemon_->draw<OrgId>(), project = daemon_->draw<OrgId>();
-      ask(tenant::Command(tenant::CreateTenant{tenant, "tenant" + std::to_string(i), {}}));
-      ask(tenant::Command(tenant::CreateProject{project, tenant, "project"}));
-      tenants_.push_back(tenant);
-      projects_.push_back(project);
-      set_budget(tenant, SpendUnit::money, 300 + random_.between(0, 4000));
-      if (random_.chance(1, 2)) set_budget(tenant, SpendUnit::tokens, random_.between(0, 500'000));
-    }
-    ask(site::Command(site::RegisterSite{"local", site::Engine::local}));
-    for (std::uint64_t i = 0; i < 2; ++i) {
-      const NodeId node = daemon_->draw<NodeId>();
-      nodes_.push_back(node);
-      ask(site::Command(site::RegisterNode{node, inventory(i)}));
-    }
-    name_kinds();
-    commit();
-  }
-
-  static site::Inventory inventory(std::uint64_t number) {
-    site::Inventory out;
-    out.name = "node" + std::to_string(number);
-    out.site = "local";
-    out.pool = "standard";
-    out.cpu_millis = 16'000;
-    out.memory_bytes = 64ull << 30;
-    out.boot = "1";
-    for (std::uint32_t i = 0; i < 4; ++i) {
-      site::Accelerator accelerator;
-      accelerator.index = i;
-      accelerator.model = "H100";
-      accelerator.uuid = "gpu-" + std::to_string(number) + "-" + std::to_string(i);
-      accelerator.memory_bytes = 80ull << 30;
-      accelerator.simulated = number == 1;
-      out.accelerators.push_back(accelerator);
-    }
-    return out;
-  }
-
-  void publish_prices(Instant from) {
-    pricing::Publish publish;
-    publish.id = daemon_->draw<PriceBookId>();
-    publish.name = std::string(factory::default_book);
-    publish.currency = euro;
-    publish.effective_from = from;
-    const auto add = [&](pricing::Meter meter, std::string_view sku, Currency currency,
-                         std::int64_t nano) {
-      publish.prices.push_back({meter, std::string(sku), Money{Wide{nano}, currency}, {}});
-    };
-    using enum pricing::Meter;
-    add(gpu_time, pricing::any_sku, euro, random_.between(1, 4'000'000'000));
-    add(gpu_time, pricing::any_simulated_sku, simulated_currency, 1'000'000'007);
-    add(cpu_time, pricing::any_sku, euro, random_.between(0, 50'000'000));
-    add(memory_time, pricing::any_sku, euro, random_.between(0, 5'000'000));
-    add(input_tokens, pricing::any_sku, euro, random_.between(1, 3'000'000'000));
-    add(output_tokens, pricing::any_sku, euro, random_.between(1, 9'000'000'000));
-    add(requests, pricing::any_sku, euro, random_.between(0, 1000));
-    ask(pricing::Command(publish));
-  }
-
-  void set_budget(OrgId node, SpendUnit unit, std::int64_t limit) {
-    budget::Budget budget;
-    budget.id = daemon_->draw<BudgetId>();
-    budget.name = "cap" + std::to_string(budgets_.size());
-    budget.scope.node = node;
-    budget.unit = unit;
-    if (unit == SpendUnit::money) budget.currency = euro;
-    budget.limit = unit == SpendUnit::money ? Wide{limit} * units / 100 : Wide{limit};
-    budget.term = random_.chance(1, 2) ? budget::Term::total : budget::Term::monthly;
-    budget.warn_percents = {50, 90};
-    budgets_.push_back(budget);
-    ask(budget::Command(budget::Set{budget}));
-  }
-
-  // Requests of each tenant, at the prices in force.
-  void name_kinds() {
-    const Instant now = machine_.clock.now();
-    for (std::size_t i = 0; i < tenants_.size(); ++i) {
-      const auto* version = metering::version_for(daemon_->state().metering,
-                                                  daemon_->state().pricing, tenants_[i], now);
-      if (version == nullptr) continue;
-      RequestKind kind;
-      kind.spender.path = {tenants_[i], projects_[i]};
-      kind.payer.tenant = tenants_[i];
-      kind.payer.project = projects_[i];
-      kind.sku = "small";
-      kind.version = version->id;
-      for (const auto meter : {pricing::Meter::input_tokens, pricing::Meter::output_tokens,
-                               pricing::Meter::requests}) {
-        const auto* price = pricing::find_price(*version, meter, kind.sku);
-        check(price != nullptr, "the book prices every token");
-        kind.prices.push_back(*price);
-        kind.prices.back().sku = kind.sku;
-      }
-      kinds_.push_back(std::move(kind));
-    }
-  }
-
   // ---- life and death of the daemon
 
   void revive() {
@@ -161,9 +63,8 @@ class History {
         return;
       }
       ++machine_.tally["starts that failed"];
-      machine_.disk.crash(any_unsynced());
+      machine_.disk.crash(weather_.any_unsynced());
     }
-    control_.connect(daemon_.get());
     const engine::Sequence durable = daemon_->engine().durable();
     if (durable < machine_.acknowledged) {
       fault_ = "record " + std::to_string(machine_.acknowledged) +
@@ -172,11 +73,9 @@ class History {
     if (fault_.empty() && random_.chance(1, 3)) {
       fault_ = judge_replay(machine_.disk, daemon_->state(), daemon_->engine().applied());
     }
-  }
-
-  Unsynced any_unsynced() {
-    const Unsynced all[] = {Unsynced::kept, Unsynced::lost, Unsynced::torn};
-    return all[random_.below(3)];
+    company_.register_nodes(*daemon_);
+    daemon_->adopt();
+    control_.connect(daemon_.get());
   }
 
   void kill(Unsynced unsynced) {
@@ -184,96 +83,18 @@ class History {
     control_.connect(nullptr);
     daemon_.reset();
     machine_.disk.crash(unsynced);
-    if (unsynced != Unsynced::kept) {
-      ++machine_.tally["power failures"];
-      machine_.tasks.reboot();
-    }
+    if (unsynced == Unsynced::kept) return;
+    ++machine_.tally["power failures"];
+    ++machine_.boots;
+    machine_.tasks.reboot();
   }
 
-  // ---- asking
-
-  bool ask(const factory::Command& command) {
-    if (daemon_ == nullptr) return false;
-    const auto written = daemon_->ask(command);
-    if (!written && written.error().code == Code::internal && !daemon_->failed()) {
-      fault_ = "an internal error: " + to_text(written.error());
-    }
-    return written.has_value();
-  }
-  void commit() {
-    if (daemon_ != nullptr) daemon_->commit();
-  }
-
+  // The connection of a gateway broke: it is dead, or stopped, and nobody can tell which.
   void lose(const SimulatedGateway& gateway) {
     if (daemon_ == nullptr || daemon_->failed()) return;
     const auto newest = daemon_->state().lease.newest.find(gateway.id());
     if (newest == daemon_->state().lease.newest.end()) return;
-    ask(lease::Command(lease::Lose{gateway.id(), newest->second}));
-  }
-
-  void submit_job() {
-    workload::Submit submit;
-    submit.workload = daemon_->draw<WorkloadId>();
-    workload::Spec& spec = submit.spec;
-    spec.project = projects_[random_.below(projects_.size())];
-    spec.command = {"/bin/work"};
-    workload::Resources resources;
-    if (random_.chance(2, 3)) {
-      const auto part = 1 + static_cast<std::uint32_t>(random_.below(999));
-      if (random_.chance(1, 3)) resources.gpu_milli = part;
-      else resources.gpus = 1 + part % 4;
-    }
-    resources.cpu_millis = 100 + random_.below(8000);
-    resources.memory_bytes = (1 + random_.below(20)) << 30;
-    spec.resources = resources;
-    if (random_.chance(1, 4)) spec.tasks = 2 + static_cast<std::uint32_t>(random_.below(3));
-    spec.priority = static_cast<std::int32_t>(random_.between(-10, 10));
-    spec.preemptible = random_.chance(1, 2);
-    if (random_.chance(1, 3)) spec.max_run_time = minutes(random_.between(1, 20));
-    if (random_.chance(1, 6)) {
-      spec.deadline = machine_.clock.now() + minutes(random_.between(1, 60));
-    }
-    spec.grace = seconds(random_.between(0, 60));
-    if (ask(workload::Command(submit))) jobs_.push_back(submit.workload);
-  }
-
-  void ask_something() {
-    switch (random_.below(10)) {
-      case 0: case 1: case 2: case 3: case 4: submit_job(); break;
-      case 5: {
-        if (jobs_.empty()) break;
-        const WorkloadId job = jobs_[random_.below(jobs_.size())];
-        ask(workload::Command(workload::Cancel{job, "not wanted"}));
-        break;
-      }
-      case 6: {
-        auto& budget = budgets_[random_.below(budgets_.size())];
-        budget.limit = budget.limit * Wide{random_.between(50, 200)} / 100;
-        ask(budget::Command(budget::Set{budget}));
-        break;
-      }
-      case 7: {
-        publish_prices(machine_.clock.now() + seconds(61 + random_.between(0, 600)));
-        break;
-      }
-      case 8: {
-        const NodeId node = nodes_[random_.below(nodes_.size())];
-        const bool ready = random_.chance(2, 3);
-        const auto state = ready ? site::NodeState::ready : site::NodeState::cordoned;
-        ask(site::Command(site::SetNodeState{node, state, "by chance"}));
-        break;
-      }
-      case 9: {
-        queue::SetQueue queue;
-        queue.node = tenants_[random_.below(tenants_.size())];
-        queue.pool = "standard";
-        queue.path = {tenant::root, queue.node};
-        queue.deserved_gpu_milli = random_.below(5) * 1000;
-        queue.weight = static_cast<std::uint32_t>(random_.below(200));
-        ask(queue::Command(queue));
-        break;
-      }
-    }
+    company_.ask(*daemon_, lease::Command(lease::Lose{gateway.id(), newest->second}));
   }
 
   // ---- one step
@@ -285,42 +106,24 @@ class History {
     }
     if (daemon_ == nullptr && random_.chance(1, 2)) revive();
     if (!fault_.empty()) return;
-    weather();
+    const auto death = weather_.blow(machine_, control_, gateways_, daemon_.get());
+    if (death) kill(*death);
     machine_.clock.advance(milliseconds(random_.between(1, random_.chance(1, 8) ? 120'000 : 3000)));
-    machine_.tasks.advance(machine_.clock.now());
+    machine_.let_tasks_live();
     if (!machine_.tasks.violations().empty()) fault_ = machine_.tasks.violations().front();
     if (daemon_ != nullptr && !daemon_->failed()) {
-      if (random_.chance(1, 2)) ask_something();
+      if (random_.chance(1, 2)) company_.ask_something(*daemon_);
       if (random_.chance(1, 2)) daemon_->turn();
       if (random_.chance(1, 10)) (void)daemon_->engine().journal().maintain().has_value();
     }
     for (const auto& gateway : gateways_) {
-      // Its connection broke: it is dead, or stopped, and nobody can tell which.
       if ((!gateway->alive() || gateway->stopped()) && random_.chance(1, 10)) lose(*gateway);
       if (!gateway->alive() && random_.chance(1, 3)) gateway->start(control_);
       for (auto n = random_.below(6); n > 0 && gateway->alive(); --n) {
-        gateway->step(control_, kinds_);
+        gateway->step(control_, company_.kinds());
       }
     }
     if (random_.chance(1, 60)) snapshot();
-  }
-
-  void weather() {
-    control_.set_losses(random_.chance(1, 10) ? 300 : 20);
-    if (random_.chance(1, 40) && daemon_ != nullptr) kill(any_unsynced());
-    if (random_.chance(1, 60)) {
-      const Fault faults[] = {Fault::refuse, Fault::tear, Fault::crash};
-      machine_.disk.fail_call(1 + random_.below(40), faults[random_.below(3)]);
-    }
-    if (random_.chance(1, 80)) {
-      machine_.disk.set_capacity(machine_.disk.used() + random_.below(1 << 18));
-    }
-    if (random_.chance(1, 20)) machine_.disk.set_capacity(1ull << 40);
-    for (const auto& gateway : gateways_) {
-      if (random_.chance(1, 50)) gateway->kill(any_unsynced());
-      if (random_.chance(1, 60)) gateway->set_stopped(!gateway->stopped());
-      if (random_.chance(1, 80)) gateway->disk().fail_call(1 + random_.below(20), Fault::crash);
-    }
   }
 
   void snapshot() {
@@ -331,53 +134,60 @@ class History {
   void judge(const std::string& when) {
     if (!fault_.empty() || daemon_ == nullptr || daemon_->failed()) return;
     fault_ = judge_state(daemon_->state(), machine_.clock.now());
+    if (fault_.empty()) fault_ = company_.judge_limits(daemon_->state());
     if (!fault_.empty()) fault_ += ", " + when;
   }
 
   // ---- the end: fair weather, nothing new, and patience
 
   void rest() {
-    machine_.disk.clear_faults();
-    machine_.disk.set_capacity(1ull << 40);
-    control_.set_losses(0);
-    for (const auto& gateway : gateways_) {
-      gateway->set_stopped(false);
-      gateway->disk().clear_faults();
+    Weather::clear(machine_, control_, gateways_);
+    for (int turn = 0; turn < patience && fault_.empty(); ++turn) {
+      if (daemon_ != nullptr && daemon_->failed()) kill(Unsynced::kept);
+      if (daemon_ == nullptr) revive();
+      if (!fault_.empty() || at_rest()) break;
+      calm_turn(turn);
     }
-    if (daemon_ != nullptr && daemon_->failed()) kill(Unsynced::kept);
-    if (daemon_ == nullptr) revive();
-    if (!fault_.empty()) return;
-    const auto live = daemon_->state().workload.live;
-    for (const WorkloadId job : live) ask(workload::Command(workload::Cancel{job, "the end"}));
-    for (int turn = 0; turn < 2000 && !at_rest(); ++turn) {
-      machine_.clock.advance(seconds(5));
-      daemon_->turn();
-      if (turn % 16 == 0) (void)daemon_->engine().journal().maintain().has_value();
-      for (const auto& gateway : gateways_) {
-        if (drained_.contains(gateway->id())) continue;
-        if (!gateway->alive()) gateway->start(control_);
-        else if (gateway->drain(control_)) drained_.insert(gateway->id());
-      }
+    if (fault_.empty() && drained_.size() < gateways_.size()) {
+      fault_ = "a gateway never comes to rest";
     }
-    if (drained_.size() < gateways_.size()) fault_ = "a gateway never comes to rest";
     judge("at rest");
     if (fault_.empty()) fault_ = judge_rest(daemon_->state());
-    if (fault_.empty()) fault_ = judge_gateways(gateways_, daemon_->state(), kinds_);
-    if (fault_.empty()) {
-      fault_ = judge_replay(machine_.disk, daemon_->state(), daemon_->engine().applied());
-    }
-    if (!fault_.empty()) return;
-    snapshot();
-    kill(Unsynced::lost);
-    revive();
-    if (fault_.empty()) {
-      fault_ = judge_replay(machine_.disk, daemon_->state(), daemon_->engine().applied());
+    if (fault_.empty()) fault_ = judge_gateways(gateways_, daemon_->state(), company_.kinds());
+    if (fault_.empty()) judge_restart();
+  }
+
+  void calm_turn(int turn) {
+    machine_.clock.advance(seconds(5));
+    (void)daemon_->engine().journal().maintain().has_value();
+    if (turn % 16 == 0) company_.end_everything(*daemon_);
+    daemon_->turn();
+    for (const auto& gateway : gateways_) {
+      if (drained_.contains(gateway->id())) continue;
+      if (!gateway->alive()) gateway->start(control_);
+      else if (gateway->drain(control_)) drained_.insert(gateway->id());
     }
   }
 
+  // Recovery, with a snapshot and after a power failure, gives the same.
+  void judge_restart() {
+    fault_ = judge_replay(machine_.disk, daemon_->state(), daemon_->engine().applied());
+    if (!fault_.empty()) return;
+    snapshot();
+    const std::string before = factory::encode_state(daemon_->state());
+    kill(Unsynced::lost);
+    auto again = Daemon::start(machine_);
+    if (!again) {
+      fault_ = "it does not start again: " + to_text(again.error());
+      return;
+    }
+    daemon_ = std::move(*again);
+    if (factory::encode_state(daemon_->state()) != before) fault_ = "a restart changes the state";
+  }
+
   bool at_rest() const {
-    return daemon_->state().workload.live.empty() && drained_.size() == gateways_.size() &&
-           machine_.tasks.running() == 0;
+    return daemon_->state().workload.live.empty() && daemon_->state().pipeline.active.empty() &&
+           drained_.size() == gateways_.size() && machine_.tasks.running() == 0;
   }
 
   Digest digest() const {
@@ -388,28 +198,39 @@ class History {
     return all.finish();
   }
 
-  static void count(const SimulatedGateway& gateway, Tally& tally) {
-    const GatewayCounts& c = gateway.counts();
-    tally["requests opened"] += c.opened;
-    tally["requests answered"] += c.answered;
-    tally["requests voided"] += c.voided;
-    tally["holds extended"] += c.extended;
-    tally["gateway deaths"] += c.deaths;
-    tally["usage logs recovered"] += c.recovered;
-    tally["recalls answered"] += c.recalls;
+  void count(Tally& tally) const {
+    for (const auto& gateway : gateways_) {
+      const GatewayCounts& c = gateway->counts();
+      tally["requests opened"] += c.opened;
+      tally["requests answered"] += c.answered;
+      tally["requests voided"] += c.voided;
+      tally["holds extended"] += c.extended;
+      tally["gateway deaths"] += c.deaths;
+      tally["usage logs recovered"] += c.recovered;
+      tally["recalls answered"] += c.recalls;
+    }
+    if (daemon_ == nullptr) return;
+    const factory::State& state = daemon_->state();
+    for (const auto& [id, one] : state.workload.workloads) {
+      ++tally["workloads " + std::string(enum_text(one.phase))];
+      if (one.reason) ++tally["ends " + std::string(enum_text(*one.reason))];
+    }
+    for (const auto& [id, run] : state.pipeline.runs) {
+      ++tally["pipeline runs " + std::string(enum_text(run.status))];
+      for (const auto& [name, step] : run.steps) {
+        ++tally["steps " + std::string(enum_text(step.status))];
+      }
+    }
   }
 
   Random random_;
   Machine machine_;
   Control control_;
-  std::vector<std::unique_ptr<SimulatedGateway>> gateways_;
+  Weather weather_;
+  Company company_;
+  Gateways gateways_;
   std::unique_ptr<Daemon> daemon_;
   std::string fault_;
-  std::vector<OrgId> tenants_, projects_;
-  std::vector<NodeId> nodes_;
-  std::vector<budget::Budget> budgets_;
-  std::vector<WorkloadId> jobs_;
-  std::vector<RequestKind> kinds_;
   std::set<GatewayId> drained_;
 };
 

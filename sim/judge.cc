@@ -136,7 +136,17 @@ std::string judge_rest(const factory::State& state) {
   }
   if (!state.site.allocations.empty()) return "an allocation is left";
   if (!state.budget.holds.empty()) return "a hold on a budget is left";
-  if (!state.metering.intervals.empty()) return "an interval is left";
+  for (const auto& [name, interval] : state.metering.intervals) {
+    // What is stored is charged on.
+    if (from_text(std::type_identity<AllocationId>{}, name)) return "an interval is left";
+  }
+  if (!state.pipeline.active.empty()) {
+    const pipeline::Run& run = state.pipeline.runs.at(*state.pipeline.active.begin());
+    return "pipeline run " + to_text(run.id) + " never ends: " + pipeline::summarise(run);
+  }
+  for (const auto& [id, endpoint] : state.deployment.endpoints) {
+    if (!endpoint.running.empty()) return "a replica of " + to_text(id) + " is left";
+  }
   for (const auto& [id, hold] : state.ledger.holds) {
     if (hold.state == ledger::HoldState::open) return "a hold of the ledger is left";
   }

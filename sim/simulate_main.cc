@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string_view>
@@ -14,8 +15,26 @@
 
 namespace {
 
+// The line that a failed check() leaves behind, written before its history begins.
+char last_words[128];
+std::size_t last_words_length = 0;
+
 // A failed check() is a find, too.
 extern "C" void found_by_check(int) { ::_Exit(0); }
+extern "C" void failed_check(int) {
+  (void)!::write(STDOUT_FILENO, last_words, last_words_length);
+  ::_Exit(1);
+}
+
+std::string repeat_with(std::uint64_t seed, std::uint64_t steps) {
+  return fmt::format("repeat it with: build/release/bessemer-simulate {} 1 {}", seed, steps);
+}
+
+void remember(std::uint64_t seed, std::uint64_t steps) {
+  const auto end = fmt::format_to_n(last_words, sizeof last_words, "seed {}: a check failed; {}\n",
+                                    seed, repeat_with(seed, steps));
+  last_words_length = std::min(end.size, sizeof last_words);
+}
 
 }  // namespace
 
@@ -26,18 +45,20 @@ int main(int argc, char** argv) {
   const auto number = [&](int at, std::uint64_t otherwise) {
     return argc > at + shift ? parse_unsigned(argv[at + shift]).value_or(otherwise) : otherwise;
   };
-  if (expect_fault) ::signal(SIGABRT, found_by_check);
+  ::signal(SIGABRT, expect_fault ? found_by_check : failed_check);
   const std::uint64_t first = number(1, 1), seeds = number(2, 100), steps = number(3, 400);
   Sha256 all;
   sim::Tally tally;
   std::uint64_t faults = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+    remember(seed, steps);
     const sim::Outcome outcome = sim::run_history(seed, steps);
     all.add(to_text(outcome.digest));
     for (const auto& [what, times] : outcome.tally) tally[what] += times;
     if (outcome.fault.empty()) continue;
     ++faults;
     fmt::print("seed {}: {}\n", seed, outcome.fault);
+    if (!expect_fault) fmt::print("  {}\n", repeat_with(seed, steps));
     std::fflush(stdout);
     if (expect_fault) return 0;
   }
@@ -46,7 +67,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (const auto& [what, times] : tally) fmt::print("{:>12}  {}\n", times, what);
-  fmt::print("{} seeds from {}, {} steps each: {} with a fault; digest {}\n", seeds, first, steps,
-             faults, to_text(all.finish()).substr(0, 16));
+  fmt::print("{} seeds clean of {} from {}, {} steps each; digest {}\n", seeds - faults, seeds,
+             first, steps, to_text(all.finish()));
   return faults == 0 ? 0 : 1;
 }
