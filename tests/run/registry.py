@@ -33,6 +33,7 @@ def build(preset, depths, target="all"):
     suffix, purpose = {
         "all": ("", "programs, unit tests and link checks compile and link"),
         "all_verify_interface_header_sets": ("_headers", "each header compiles alone"),
+        "planted": ("_planted", "the simulator with one bug planted in each compiles and links"),
         "fuzzers": ("", "the hostile readers compile and link")}[target]
     return Suite(f"build_{preset}{suffix}", f"{purpose} ({preset})",
                  ["bash", "-c", f"mkdir -p build; {script}"], depths, limit_seconds=2400)
@@ -49,6 +50,13 @@ def kills(depths, count):
     return Suite(f"kills_{count}", f"kill -9 of the daemon at {count} random moments of the example",
                  ["/usr/bin/python3", "tests/factory/kills.py", str(count)], depths, reports=TAP,
                  limit_seconds=300 + 60 * count, needs=("build_release",))
+
+
+def simulate(depths, count, limit_seconds):
+    return Suite(f"simulation_{count}",
+                 f"{count} histories of the whole core, by seed, with faults and judges",
+                 ["/usr/bin/python3", "tests/run/simulate.py", "seeds", "1", str(count)], depths,
+                 reports=TAP, limit_seconds=limit_seconds, needs=("build_release",))
 
 
 def fuzz(depths, seconds, limit_seconds):
@@ -94,9 +102,20 @@ def suites():
               ["bash", "-c", "examples/digits/fetch && "
                              "exec /usr/bin/python3 tests/factory/digits.py"],
               CHANGE_ON, reports=TAP, limit_seconds=600, needs=("build_release",)),
+        simulate(DEPTHS[1:2], 2000, 600), simulate(DEPTHS[2:], 10000, 2400),
+        build("release", CHANGE_ON, "planted"),
+        Suite("simulation_planted", "each bug that was planted in the core is found by simulation",
+              ["/usr/bin/python3", "tests/run/simulate.py", "planted"], CHANGE_ON, reports=TAP,
+              needs=("build_release_planted",)),
+        Suite("cancel", "a job that is cancelled at any moment around its start ends",
+              ["/usr/bin/python3", "tests/factory/cancel.py"], CHANGE_ON, reports=TAP,
+              needs=("build_release",)),
         kills(DEPTHS[1:2], 10), kills(FULL, 50), kills(SOAK, 500),
         build("clang", FULL),
         units("clang", FULL),
+        Suite("simulation_compilers", "both compilers' programs decide the same, bit by bit",
+              ["/usr/bin/python3", "tests/run/simulate.py", "compare", "1", "400"], FULL,
+              reports=TAP, limit_seconds=1800, needs=("build_release", "build_clang")),
         build("asan", FULL),
         units("asan", FULL),
         build("tsan", FULL),
