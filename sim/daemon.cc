@@ -76,8 +76,13 @@ Result<engine::Written> Daemon::ask(const factory::Command& command) {
     commit();
     written = engine_->submit(command, context);
   }
-  ++machine_.tally[written ? "commands carried out" : "commands refused"];
-  if (!written) return written;
+  if (!written) {
+    const Error& error = written.error();
+    const std::string_view why = error.reason.empty() ? to_text(error.code) : error.reason;
+    ++machine_.tally["commands refused: " + std::string(why)];
+    return written;
+  }
+  ++machine_.tally["commands carried out"];
   engine_->when_durable(written->last, [this, last = written->last] {
     machine_.acknowledged = std::max(machine_.acknowledged, last);
   });

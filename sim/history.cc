@@ -159,7 +159,7 @@ class History {
 
   void calm_turn(int turn) {
     machine_.clock.advance(seconds(5));
-    (void)daemon_->engine().journal().maintain().has_value();
+    if (!daemon_->engine().journal().maintain()) return kill(Unsynced::kept);  // the disk is gone
     if (turn % 16 == 0) company_.end_everything(*daemon_);
     daemon_->turn();
     for (const auto& gateway : gateways_) {
