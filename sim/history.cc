@@ -70,7 +70,7 @@ class History {
       fault_ = "record " + std::to_string(machine_.acknowledged) +
                " was acknowledged and is lost; the journal ends at " + std::to_string(durable);
     }
-    if (fault_.empty() && random_.chance(1, 3)) {
+    if (fault_.empty() && random_.chance(1, 6)) {
       fault_ = judge_replay(machine_.disk, daemon_->state(), daemon_->engine().applied());
     }
     company_.register_nodes(*daemon_);
@@ -218,7 +218,7 @@ class History {
     for (const auto& [id, run] : state.pipeline.runs) {
       ++tally["pipeline runs " + std::string(enum_text(run.status))];
       for (const auto& [name, step] : run.steps) {
-        ++tally["steps " + std::string(enum_text(step.status))];
+        ++tally["step " + step.instance.step + " " + std::string(enum_text(step.status))];
       }
     }
   }

@@ -52,10 +52,11 @@ def kills(depths, count):
                  limit_seconds=300 + 60 * count, needs=("build_release",))
 
 
-def simulate(depths, count, limit_seconds):
+def simulate(depths, count, steps, limit_seconds):
     return Suite(f"simulation_{count}",
                  f"{count} histories of the whole core, by seed, with faults and judges",
-                 ["/usr/bin/python3", "tests/run/simulate.py", "seeds", "1", str(count)], depths,
+                 ["/usr/bin/python3", "tests/run/simulate.py", "seeds", "1", str(count),
+                  str(steps)], depths,
                  reports=TAP, limit_seconds=limit_seconds, needs=("build_release",))
 
 
@@ -102,7 +103,7 @@ def suites():
               ["bash", "-c", "examples/digits/fetch && "
                              "exec /usr/bin/python3 tests/factory/digits.py"],
               CHANGE_ON, reports=TAP, limit_seconds=600, needs=("build_release",)),
-        simulate(DEPTHS[1:2], 2000, 600), simulate(DEPTHS[2:], 10000, 2400),
+        simulate(DEPTHS[1:2], 2000, 250, 600), simulate(DEPTHS[2:], 10000, 400, 2400),
         build("release", CHANGE_ON, "planted"),
         Suite("simulation_planted", "each bug that was planted in the core is found by simulation",
               ["/usr/bin/python3", "tests/run/simulate.py", "planted"], CHANGE_ON, reports=TAP,

@@ -169,7 +169,7 @@ void visit_tree(const fs::path& root, const std::string& top, const Layers& may,
     source.path = fs::relative(entry.path(), root).generic_string();
     const auto from = top == "src" ? 4u : 0u;
     source.module = source.path.substr(from, source.path.rfind('/') - from);
-    source.is_test = source.path.ends_with("_test.cc");
+    source.is_test = source.path.ends_with("_test.cc") || source.path.ends_with("_for_test.h");
     if (!may.contains(source.module)) {
       complain(source.path, 0, "is in no module of LAYERS");
       continue;

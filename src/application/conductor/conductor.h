@@ -90,6 +90,8 @@ class Conductor {
   bool ingest(const pipeline::IngestDataset& action);
   bool register_model(const pipeline::RegisterModel& action);
   void finish_steps(const pipeline::Run& run);
+  bool deploy_is_over(const pipeline::Run& run, const pipeline::Deploy& deploy,
+                      pipeline::FinishStep& over) const;
   // A refusal that is only for now fails nothing: the step is tried again.
   bool fail_step(PipelineRunId run, const std::string& step, std::uint32_t attempt,
                  const Error& error);

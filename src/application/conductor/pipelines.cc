@@ -250,6 +250,33 @@ bool Conductor::register_model(const pipeline::RegisterModel& action) {
   return decide(pipeline::Command(std::move(done)));
 }
 
+// What came of a deploy step whose endpoint was asked for; false while nobody can tell.
+bool Conductor::deploy_is_over(const pipeline::Run& run, const pipeline::Deploy& deploy,
+                               pipeline::FinishStep& over) const {
+  const deployment::Endpoint* const endpoint =
+      deployment::find_by_name(engine_.state().deployment, run.project, deploy.endpoint);
+  if (endpoint == nullptr) {
+    over.note = "endpoint " + deploy.endpoint + " was deleted";
+    return true;
+  }
+  const deployment::Revision* const newest = deployment::newest(*endpoint);
+  if (newest != nullptr && endpoint->routed == newest->number) {
+    over.outcome = pipeline::StepStatus::succeeded;
+    over.result.outputs["endpoint"].endpoint = endpoint->id;
+    over.note = "endpoint " + endpoint->name + " serves revision " +
+                std::to_string(newest->number);
+    return true;
+  }
+  if (run.status == pipeline::RunStatus::cancelling) {
+    over.outcome = pipeline::StepStatus::cancelled;
+    over.note = "endpoint " + endpoint->name + " goes on without the run";
+    return true;
+  }
+  if (deployment::standing(*endpoint) != deployment::Standing::crash_loop) return false;
+  over.note = deployment::sentence(*endpoint, clock_.now());
+  return true;
+}
+
 // Steps whose job is over or whose endpoint is healthy are told so.
 void Conductor::finish_steps(const pipeline::Run& run) {
   std::vector<pipeline::FinishStep> done;
@@ -286,21 +313,7 @@ void Conductor::finish_steps(const pipeline::Run& run) {
     }
     const pipeline::Step* const written = pipeline::find_step(run.definition, step.instance.step);
     if (written == nullptr || !written->deploy) continue;
-    const deployment::Endpoint* const endpoint = deployment::find_by_name(
-        engine_.state().deployment, run.project, written->deploy->endpoint);
-    if (endpoint == nullptr) continue;
-    const deployment::Revision* const newest = deployment::newest(*endpoint);
-    const bool serves = newest != nullptr && endpoint->routed == newest->number;
-    if (serves) {
-      over.outcome = pipeline::StepStatus::succeeded;
-      over.result.outputs["endpoint"].endpoint = endpoint->id;
-      over.note = "endpoint " + endpoint->name + " serves revision " +
-                  std::to_string(newest->number);
-    } else if (deployment::standing(*endpoint) == deployment::Standing::crash_loop) {
-      over.note = deployment::sentence(*endpoint, clock_.now());
-    } else {
-      continue;
-    }
+    if (!deploy_is_over(run, *written->deploy, over)) continue;
     done.push_back(std::move(over));
   }
   for (pipeline::FinishStep& over : done) decide(pipeline::Command(std::move(over)));

@@ -2,6 +2,7 @@
 #include "application/factory/ladder.h"
 #include "application/factory/serving.h"
 #include "base/json.h"
+#include "base/limits.h"
 
 namespace bessemer::factory {
 namespace {
@@ -18,13 +19,28 @@ Result<workload::Spec> spec_of(const BeginJobStep& begin) {
   return spec;
 }
 
+// "train[seed=1,width=64]" as a name that a run may have: "train-seed-1-width-64".
+std::string run_name(std::string_view instance) {
+  std::string name;
+  for (char c : instance) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
+    if (plain) name += c;
+    else if (!name.empty() && name.back() != '-') name += '-';
+  }
+  name = name.substr(0, limits::name);
+  const auto is_mark = [](char c) { return c == '-' || c == '.' || c == '_'; };
+  while (!name.empty() && is_mark(name.back())) name.pop_back();
+  return name;
+}
+
 run::Start run_of(const BeginJobStep& begin) {
   const pipeline::SubmitJob& job = begin.job;
   run::Start start;
   start.id = begin.run;
   start.project = job.project;
   start.experiment = job.experiment;
-  start.name = job.step;
+  start.name = run_name(job.step);
   start.parameters = job.parameters;
   for (const auto& [metric, goal] : job.goals) {
     start.goals[metric] = goal == "minimise" ? run::Goal::minimise : run::Goal::maximise;
