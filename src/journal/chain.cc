@@ -88,6 +88,19 @@ Result<bool> Chain::judge_end(const Parsed& parsed) {
         .fix("start it with the version of bessemer that wrote it, or a later one");
   }
   TRY_ASSIGN(const std::string rest, segment_->rest());
+  const bool goes_on_here =
+      parse_batch(rest, checksum_seed(segment_->header().mark)).verdict == Verdict::whole;
+  auto moved = goes_on_here ? Result<bool>(false) : judge_rest(rest);
+  if (!goes_on_here && moved && (*moved || clean_)) return moved;
+  // The owner may be writing while we read: what looks like an end or like damage is looked at
+  // again for as long as it changes.
+  TRY_ASSIGN(const std::string now, segment_->rest());
+  if (!goes_on_here && now == rest) return moved;
+  segment_->forget();
+  return true;
+}
+
+Result<bool> Chain::judge_rest(std::string_view rest) {
   clean_ = all_zero(rest);
   const Sequence first = head_.sequence + 1;
   const bool goes_on = first != segment_->header().first &&
@@ -104,8 +117,7 @@ Result<bool> Chain::judge_end(const Parsed& parsed) {
     return corrupt("the next segment begins at record " + std::to_string(segments.back()) +
                    "; records from " + std::to_string(first) + " are missing");
   }
-  if (!clean_ && holds_batch(std::string_view(rest).substr(1),
-                             checksum_seed(segment_->header().mark))) {
+  if (!clean_ && holds_batch(rest.substr(1), checksum_seed(segment_->header().mark))) {
     return corrupt("a damaged batch, and a whole one after it");
   }
   return false;

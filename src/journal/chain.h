@@ -35,6 +35,7 @@ class Chain final {
   Result<void> enter(Sequence first);
   // What lies at the head when no whole batch does. True: it went on to the next segment.
   Result<bool> judge_end(const Parsed& parsed);
+  Result<bool> judge_rest(std::string_view rest);
   Result<void> accept(const Parsed& parsed, Batch& into);
   Error corrupt(std::string_view why) const;
 

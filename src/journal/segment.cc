@@ -198,18 +198,22 @@ Result<std::uint64_t> bytes_used(world::Disk& disk, std::string_view directory, 
 }
 }  // namespace
 
+std::string pack(std::string_view used) {
+  std::string packed(ZSTD_compressBound(used.size()), '\0');
+  const std::size_t size = ZSTD_compress(packed.data(), packed.size(), used.data(), used.size(),
+                                         compression_level);
+  check(ZSTD_isError(size) == 0, "zstd refuses a buffer that it sized itself");
+  packed.resize(size);
+  return packed;
+}
+
 Result<void> compress_segment(world::Disk& disk, std::string_view directory, Sequence first) {
   const std::string raw = segment_path(directory, first);
   const std::string packed_path = compressed_path(directory, first);
   TRY_ASSIGN(const std::uint64_t size_used, bytes_used(disk, directory, first));
   TRY_ASSIGN(const std::string all, world::read_file(disk, raw, max_segment_bytes));
   const std::string_view used = std::string_view(all).substr(0, size_used);
-  std::string packed(ZSTD_compressBound(used.size()), '\0');
-  const std::size_t size = ZSTD_compress(packed.data(), packed.size(), used.data(), used.size(),
-                                         compression_level);
-  check(ZSTD_isError(size) == 0, "zstd refuses a buffer that it sized itself");
-  packed.resize(size);
-  TRY(world::replace_file(disk, packed_path, packed));
+  TRY(world::replace_file(disk, packed_path, pack(used)));
   TRY_ASSIGN(const std::string written, world::read_file(disk, packed_path, max_segment_bytes));
   TRY_ASSIGN(const std::string back, unpack(written, packed_path));
   if (back != used) return internal(packed_path + " does not read back as it was written");

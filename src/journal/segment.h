@@ -65,6 +65,9 @@ class SegmentReader {
   std::uint64_t offset_ = segment_header_bytes;
 };
 
+// Header and batches of a sealed segment as its compressed form holds them.
+std::string pack(std::string_view used);
+
 // Replaces a sealed segment by its compressed form, never leaving less than one whole copy.
 // Errors: those of the disk; internal when the segment cannot be read back whole.
 Result<void> compress_segment(world::Disk& disk, std::string_view directory, Sequence first);

@@ -22,11 +22,6 @@ constexpr std::size_t header_bytes = 136;
 constexpr std::size_t max_bytes = std::size_t{16} << 30;
 constexpr std::string_view ending = ".snap";
 
-std::string name_of(Sequence at) {
-  const std::string text = std::to_string(at);
-  return std::string(20 - text.size(), '0') + text + std::string(ending);
-}
-
 template <class... T>
 std::string fields(const T&... value) {
   std::string out;
@@ -81,12 +76,19 @@ Result<Snapshot> decode(std::string bytes, const std::string& path) {
 
 }  // namespace
 
+std::string snapshot_name(Sequence at) {
+  const std::string text = std::to_string(at);
+  return std::string(20 - text.size(), '0') + text + std::string(ending);
+}
+
+std::string encode(const Snapshot& snapshot) { return encode_header(snapshot) + snapshot.bytes; }
+
 Result<void> save_snapshot(world::Disk& disk, std::string_view directory,
                            const Snapshot& snapshot) {
   check(snapshot.bytes.size() <= max_bytes, "a state larger than a snapshot may be");
   TRY(make_durable_directory(disk, directory));
-  return world::replace_file(disk, path_in(directory, name_of(snapshot.at.sequence)),
-                             encode_header(snapshot) + snapshot.bytes);
+  return world::replace_file(disk, path_in(directory, snapshot_name(snapshot.at.sequence)),
+                             encode(snapshot));
 }
 
 Result<std::vector<Sequence>> list_snapshots(const world::Disk& disk,
@@ -103,7 +105,7 @@ Result<std::vector<Sequence>> list_snapshots(const world::Disk& disk,
 }
 
 Result<Snapshot> read_snapshot(world::Disk& disk, std::string_view directory, Sequence at) {
-  const std::string path = path_in(directory, name_of(at));
+  const std::string path = path_in(directory, snapshot_name(at));
   TRY_ASSIGN(std::string bytes, world::read_file(disk, path, max_bytes));
   TRY_ASSIGN(Snapshot snapshot, decode(std::move(bytes), path));
   if (snapshot.at.sequence != at) return damaged(path);
@@ -125,9 +127,13 @@ Result<void> prune_snapshots(world::Disk& disk, std::string_view directory, std:
   check(keep > 0, "at least one snapshot is kept");
   TRY_ASSIGN(const auto found, list_snapshots(disk, directory));
   for (std::size_t at = 0; at + keep < found.size(); ++at) {
-    TRY(disk.remove(path_in(directory, name_of(found[at]))));
+    TRY(disk.remove(path_in(directory, snapshot_name(found[at]))));
   }
-  return found.size() > keep ? disk.sync_directory(directory) : Result<void>{};
+  TRY_ASSIGN(const auto names, disk.list(directory));
+  for (const auto& name : names) {
+    if (name.ends_with(".snap.new")) TRY(disk.remove(path_in(directory, name)));
+  }
+  return disk.sync_directory(directory);
 }
 
 }  // namespace bessemer::journal

@@ -14,6 +14,10 @@ struct Snapshot {
   std::string bytes;
 };
 
+// A snapshot's file: its name in the directory, and its bytes.
+std::string snapshot_name(Sequence at);
+std::string encode(const Snapshot& snapshot);
+
 // Writes `<directory>/<sequence>.snap` so that a crash leaves the whole file or none.
 Result<void> save_snapshot(world::Disk& disk, std::string_view directory, const Snapshot& snapshot);
 
@@ -28,7 +32,8 @@ Result<Snapshot> read_snapshot(world::Disk& disk, std::string_view directory, Se
 // The sequences of the snapshots there, rising.
 Result<std::vector<Sequence>> list_snapshots(const world::Disk& disk, std::string_view directory);
 
-// Removes all but the newest `keep`. Requires: keep > 0.
+// Removes all but the newest `keep`, and what a crash left unfinished. Requires: keep > 0, and that
+// nobody else writes snapshots here.
 Result<void> prune_snapshots(world::Disk& disk, std::string_view directory, std::size_t keep);
 
 }  // namespace bessemer::journal
