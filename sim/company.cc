@@ -131,6 +131,11 @@ std::string Company::judge_limits(const factory::State& state) const {
       if (counters.held + counters.leased > highest->second) {
         return "of budget " + to_text(id) + " more is set aside than it ever had";
       }
+      // Only requests spend tokens, and each is held whole before it is answered.
+      const bool tokens = state.budget.budgets.at(id).unit == SpendUnit::tokens;
+      if (tokens && counters.used + counters.held + counters.leased > highest->second) {
+        return "of budget " + to_text(id) + " more tokens are spent than it ever had";
+      }
     }
   }
   return {};

@@ -62,9 +62,11 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Machine& machine) {
   options.segment_bytes = 256 << 10;
   machine.entropy.fill(std::as_writable_bytes(std::span(options.mark)));
   TRY_ASSIGN(daemon->engine_, engine::Engine::open(machine.disk, options));
+  conductor::Options conduct;
+  conduct.complain = [&machine](const std::string& what) { machine.complaint = what; };
   daemon->conductor_ = std::make_unique<conductor::Conductor>(
       *daemon->engine_, daemon->executor_, daemon->bytes_, machine.clock, machine.entropy,
-      conductor::Options{});
+      std::move(conduct));
   return daemon;
 }
 

@@ -39,6 +39,8 @@ struct Machine {
   // Usage that gateways shipped and that was stored before it was acknowledged.
   std::map<lease::EpochKey, std::vector<std::string>> shipped;
   Tally tally;
+  // What the conductor should never have to say.
+  std::string complaint;
   // The last sequence whose answer somebody has seen.
   engine::Sequence acknowledged = 0;
 };

@@ -35,6 +35,7 @@ class History {
     for (std::uint64_t step = 0; step < steps && fault_.empty(); ++step) {
       this->step();
       if (fault_.empty()) fault_ = company_.fault();
+      if (fault_.empty()) fault_ = machine_.complaint;
       if (step % 8 == 0) judge("at step " + std::to_string(step));
     }
     if (fault_.empty()) rest();

@@ -24,7 +24,7 @@ bool may_change_a_refusal(const factory::Event& event) {
 Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes& bytes,
                      const world::Clock& clock, world::Entropy& entropy, Options options)
     : engine_(engine), executor_(executor), bytes_(bytes), clock_(clock), entropy_(entropy),
-      options_(options) {
+      options_(std::move(options)) {
   engine_.watch([this](const factory::Fact& fact) {
     if (may_change_a_refusal(fact.event)) refused_.clear();
   });

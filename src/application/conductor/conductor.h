@@ -1,5 +1,6 @@
 // Plans, reconciles and acts: what the facts order is brought about, what happens is reported back.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -27,6 +28,9 @@ constexpr std::uint32_t uid_count = 1'000'000;
 
 struct Options {
   workload::Isolation least_isolation = workload::Isolation::strict;
+  // Told when the end of a task is refused for good, which is a bug; it is offered again all the
+  // same.
+  std::function<void(const std::string&)> complain;
 };
 
 // Why something does not start: the scheduler's verdict, or what governance said to the proposal.
@@ -131,6 +135,7 @@ class Conductor {
   std::map<executor::TaskKey, Instant> stopping_;      // told to stop, with the kill they know
   std::vector<executor::Report> untaken_;              // reports the journal did not take yet
   std::set<executor::TaskKey> ending_;                 // exits whose outputs are being taken
+  std::set<executor::TaskKey> complained_;             // of exits that were refused for good
   std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
   std::map<TaskId, WorkloadId> task_owner_;
   factory::Refused refused_;

@@ -104,6 +104,7 @@ void Conductor::forget(const executor::TaskKey& key, bool whole_workload) {
   handed_.erase(key);
   stopping_.erase(key);
   paid_until_.erase(key);
+  complained_.erase(key);
   if (whole_workload) task_owner_.erase(key.task);
 }
 
@@ -171,6 +172,11 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
   ending_.erase(key);
   if (!written) {
     // What has ended has ended: an end that is not recorded now is recorded later.
+    const bool for_good = written.error().retry == Retry::never && !engine_.failed();
+    if (for_good && complained_.insert(key).second && options_.complain) {
+      options_.complain("the end of " + to_text(key.task) + " of " + to_text(id) +
+                        " is refused: " + to_text(written.error()));
+    }
     untaken_.push_back(report);
     soon(clock_.now() + ask_again);
     return;

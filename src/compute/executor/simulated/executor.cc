@@ -1,5 +1,7 @@
 // The daemon's side of a simulated machine.
 #include <algorithm>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "compute/executor/simulated/simulated.h"
@@ -124,10 +126,16 @@ void SimulatedExecutor::read(const TaskKey& key, Read& read, std::vector<Report>
 std::vector<Report> SimulatedExecutor::poll() {
   std::vector<Report> out = std::exchange(pending_, {});
   for (auto& [key, one] : reads_) read(key, one, out);
-  std::stable_sort(out.begin(), out.end(), [](const Report& a, const Report& b) {
-    return a.occurred_at != b.occurred_at ? a.occurred_at < b.occurred_at : a.key < b.key;
+  // In order of time; what happened at one moment to one task stays in its order.
+  std::vector<std::size_t> order(out.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::tie(out[a].occurred_at, out[a].key, a) <
+           std::tie(out[b].occurred_at, out[b].key, b);
   });
-  return out;
+  std::vector<Report> sorted;
+  for (const std::size_t at : order) sorted.push_back(std::move(out[at]));
+  return sorted;
 }
 
 Result<void> SimulatedExecutor::forget(const TaskKey& key) {
