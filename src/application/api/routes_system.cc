@@ -1,7 +1,10 @@
 // Health, the caller himself, and the OpenAPI document.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "application/api/api.h"
+#include "application/api/page.h"
 #include "application/api/tables.h"
 
 namespace bessemer::api {
@@ -87,7 +90,9 @@ StatusView status_of(Call& call) {
     view.accelerators += node.inventory.accelerators.size();
     for (const std::uint32_t used : node.use.accelerators) view.accelerators_in_use += used;
   }
-  view.gateways = call.services().standing.gateways();
+  const auto gateways = call.services().standing.gateways();
+  view.gateways = static_cast<std::uint64_t>(
+      std::ranges::count_if(gateways, &GatewayStanding::connected));
   view.missing_isolation = call.services().standing.isolation().missing;
   return view;
 }
@@ -95,6 +100,17 @@ StatusView status_of(Call& call) {
 Result<StatusView> get_status(Call& call) {
   TRY(call.permit(tenant::root));
   return status_of(call);
+}
+
+Result<Page<GatewayStanding>> list_gateways(Call& call) {
+  TRY(call.permit(tenant::root));
+  const auto all = call.services().standing.gateways();
+  return paginate<GatewayStanding>(
+      call, all,
+      [](const GatewayStanding& one) {
+        return to_text(one.id) + fmt::format("/{:020}", one.epoch);
+      },
+      [](const GatewayStanding& one) { return one; });
 }
 
 Result<StatusView> stop_daemon(Call& call) {
@@ -169,6 +185,9 @@ Table system_routes() {
       route<&get_status>(Method::get, "/api/v1/status", "get_status",
                          "Is the factory well, and what is it doing?", Resource::node,
                          Action::list),
+      route<&list_gateways>(Method::get, "/api/v1/gateways", "list_gateways",
+                            "Gateway processes, and the logs that dead ones left",
+                            Resource::node, Action::list, page_parameters),
       route<&stop_daemon>(Method::post, "/api/v1/stop", "stop_daemon",
                           "End the daemon in order; tasks go on", Resource::node, Action::update),
       stream_route<&get_metrics>(Method::get, "/metrics", "get_metrics",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "application/api/events.h"
+#include "application/api/gateway_standing.h"
 #include "application/conductor/conductor.h"
 #include "application/engine/engine.h"
 #include "base/zone.h"
@@ -58,7 +59,7 @@ struct RouteCount {
 // What the daemon tells of itself beyond the state.
 struct Standing {
   virtual ~Standing() = default;
-  virtual std::size_t gateways() const = 0;              // connected
+  virtual std::vector<GatewayStanding> gateways() const = 0;
   virtual executor::Capabilities isolation() const = 0;  // of this machine's tasks
   virtual std::uint64_t lost_metrics() const = 0;        // lines of metrics that could not be kept
   // The offsets of an IANA zone, as this machine knows them. Errors: not_found.

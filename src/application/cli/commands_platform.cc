@@ -13,6 +13,12 @@ const Noun node = {"node", "name|inventory.name|id",
                     {"MEMORY", "memory_bytes|inventory.memory_bytes", Show::bytes},
                     {"GPUS", "accelerators|inventory.accelerators", Show::count},
                     {"SEEN", "last_seen", Show::age}, {"ID", "id"}}};
+const Noun gateway = {"gateway", "name|id",
+                      {{"NAME", "name"}, {"PROCESS", "process", Show::number},
+                       {"LISTEN", "listen.0"}, {"EPOCH", "epoch", Show::number},
+                       {"LEASE", "lease"}, {"CONNECTED", "connected"},
+                       {"CALLS", "calls", Show::number}, {"LEASES", "leases", Show::number},
+                       {"SEEN", "last_seen", Show::age}, {"ID", "id"}}};
 const Operand node_operand = {.name = "NODE", .help = "an id or a name",
                               .lookup = "/api/v1/nodes"};
 
@@ -36,6 +42,8 @@ std::vector<Command> platform_commands() {
        .options = {{"why", 0, "TEXT", "what others are told", As::text, "why"}}},
       {.path = "node ready", .summary = "use a machine again", .method = "POST",
        .target = "/api/v1/nodes/{NODE}/ready", .noun = &node, .operands = {node_operand}},
+      {.path = "gateway list", .summary = "gateway processes, and the logs that dead ones left",
+       .method = "GET", .target = "/api/v1/gateways", .noun = &gateway},
       {.path = "events", .summary = "what changes, as it changes",
        .options = {{"after", 0, "SEQUENCE", "begin after this one", As::text, "?after"}},
        .run = &follow_events},

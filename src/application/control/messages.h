@@ -19,7 +19,8 @@ namespace bessemer::control {
 
 constexpr std::size_t max_message_bytes = 64u << 20;  // a snapshot of a million keys
 constexpr std::size_t max_shipped_bytes = 1u << 20;   // of one UsageShipped
-constexpr std::uint32_t protocol_version = 1;
+constexpr std::uint32_t protocol_version = 2;
+constexpr std::size_t max_idempotency_key = 255;
 
 // ---- gateway -> daemon
 
@@ -29,8 +30,9 @@ struct Hello {
   std::string gateway;        // its name: the same identity for the same name
   std::uint64_t process = 0;  // pid
   std::uint64_t epoch = 0;    // its own, when the same process comes again; else 0
+  std::vector<std::string> listen;  // where callers reach it
 };
-DESCRIBE(Hello, protocol, gateway, process, epoch)
+DESCRIBE(Hello, protocol, gateway, process, epoch, listen)
 
 // Asks for leases on every budget that matches: lease::Borrow.
 struct LeaseRequest {
@@ -67,8 +69,9 @@ DESCRIBE(EpochEnded, epoch, offset)
 // Asks for a Pong, which renews the right to spend.
 struct Ping {
   std::uint64_t serial = 0;
+  std::uint64_t calls = 0;  // that it answers right now
 };
-DESCRIBE(Ping, serial)
+DESCRIBE(Ping, serial, calls)
 
 // Something a person should know: an engine broke its bound, a replica misbehaves.
 struct Alert {
@@ -95,10 +98,27 @@ struct SnapshotWanted {
 };
 DESCRIBE(SnapshotWanted, held)
 
+// A request with an Idempotency-Key: asks whether it is the first of its key. Answered by
+// KeyClaimed.
+struct ClaimKey {
+  std::uint64_t serial = 0;
+  KeyId caller;        // whose owner the key's scope is
+  std::string key;     // at most max_idempotency_key
+  Digest body;         // of path and body
+  RequestId request;   // this one
+};
+DESCRIBE(ClaimKey, serial, caller, key, body, request)
+
+// That request was charged nothing: its key may be used again.
+struct ReleaseKey {
+  RequestId request;
+};
+DESCRIBE(ReleaseKey, request)
+
 // lease::Reduce: the answer to a recall, sent once it is durable in the log.
 using FromGateway =
     std::variant<Hello, LeaseRequest, lease::Reduce, UsageShipped, EpochEnded, Ping, Alert,
-                 RequestRefused, SnapshotWanted>;
+                 RequestRefused, SnapshotWanted, ClaimKey, ReleaseKey>;
 
 // ---- daemon -> gateway
 
@@ -106,9 +126,10 @@ using FromGateway =
 struct OwedLog {
   std::uint64_t epoch = 0;
   std::uint64_t acknowledged = 0;
+  bool lent = false;  // something: a log that is not there is a loss, not one never begun
   friend bool operator==(const OwedLog&, const OwedLog&) = default;
 };
-DESCRIBE(OwedLog, epoch, acknowledged)
+DESCRIBE(OwedLog, epoch, acknowledged, lent)
 
 // To a new process: a new epoch (lease::OpenEpoch), whose log it begins. To one that comes again:
 // its own, or another if that is lost; then the process ends and its successor recovers the log.
@@ -171,9 +192,32 @@ struct Drain {
 };
 DESCRIBE(Drain, patience)
 
+enum class Claim : std::uint8_t {
+  first,        // go on
+  repeated,     // `request` runs or was charged
+  other_body,   // `request` had another body
+  unknown_key,  // of a caller who is gone
+  full,         // too many keys are claimed already
+};
+DESCRIBE_ENUM(Claim, first, repeated, other_body, unknown_key, full)
+
+struct KeyClaimed {
+  std::uint64_t serial = 0;
+  Claim claim = Claim::first;
+  RequestId request;  // that holds the key
+};
+DESCRIBE(KeyClaimed, serial, claim, request)
+
+// Everything up to `through` is sealed: the gateway drops the segments that hold nothing later.
+struct UsageSealed {
+  std::uint64_t epoch = 0;
+  std::uint64_t through = 0;
+};
+DESCRIBE(UsageSealed, epoch, through)
+
 using FromDaemon =
     std::variant<Welcome, Refused, Configuration, LeaseAnswer, LeasesRecalled, UsageAcknowledged,
-                 EpochSettled, Pong, Drain>;
+                 EpochSettled, Pong, Drain, KeyClaimed, UsageSealed>;
 
 // ---- frames
 

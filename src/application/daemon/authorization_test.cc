@@ -116,6 +116,7 @@ const std::map<std::string, Case>& cases() {
       {"whoami", {}},
       {"openapi", {}},
       {"get_status", {}},
+      {"list_gateways", {}},
       {"stop_daemon", {}},
       {"get_metrics", {}},
       {"create_org", {"", R"({"kind":"group","path":"acme/new"})"}},

@@ -50,6 +50,8 @@ int run_gateway(const std::vector<std::string>& words) {
     const bool has_value = i + 1 < words.size();
     if (words[i] == "--insecure") {
       options.insecure = true;
+    } else if (words[i] == "--kept") {
+      options.kept = true;
     } else if (words[i] == "--name" && has_value) {
       options.name = words[++i];
     } else if (words[i] == "--home" && has_value) {
@@ -76,12 +78,15 @@ int main(int count, char** words) {
   const std::vector<std::string> rest(words + std::min(count, 2), words + count);
   const std::string_view first = count > 1 ? words[1] : "";
   if (first == "daemon") return run_daemon(rest);
-  if (first == "gateway") return run_gateway(rest);
+  // `gateway list` and its like are the client's.
+  const bool is_option = !rest.empty() && rest.front().starts_with("-");
+  if (first == "gateway" && (rest.empty() || is_option)) return run_gateway(rest);
   if (first == "journal") return daemon::run_journal_tool(rest);
   return cli::run_process(count, words,
                           {{"daemon", "run the factory in this process"},
                            {"gateway", "serve callers with what a daemon lends"},
                            {"journal cat", "print the facts of a state directory, one a line"},
+                           {"journal usage", "print the records of the gateways' usage logs"},
                            {"journal verify", "check the chain of facts"},
                            {"journal snapshot", "fold the facts into a snapshot"}});
 }

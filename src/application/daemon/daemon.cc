@@ -108,14 +108,16 @@ Result<void> Daemon::listen() {
                     *people_, *home_.disk, *logs_, *events_,
                     *loop_, *this});
   server_ = std::make_unique<server::HttpServer>(*loop_, *api_);
-  TRY_ASSIGN(const real::Address wanted,
-             real::parse_address(home_.config.listen.value_or("127.0.0.1:7420")));
-  if (!wanted.is_loopback() && !options_.insecure) {
+  auto wanted = real::parse_address(home_.config.listen.value_or("127.0.0.1:7420"));
+  if (!wanted) return std::move(wanted).error().within("listen");
+  if (!wanted->is_loopback() && !options_.insecure) {
     return forbidden("the API would be open to the network without TLS")
         .at("listen")
         .fix("listen on 127.0.0.1, or start with --insecure");
   }
-  TRY_ASSIGN(address_, server_->listen(wanted));
+  auto bound = server_->listen(*wanted);
+  if (!bound) return std::move(bound).error().within("listen");
+  address_ = *std::move(bound);
   real::Address local;
   local.path = home_.at("run/api.sock");
   TRY(server_->listen(local));
@@ -132,13 +134,15 @@ Result<void> Daemon::listen_to_gateways() {
   GatewayProcessOptions processes;
   processes.program = options_.program_directory + "/bessemer";
   processes.home = home_.path;
-  processes.listen = home_.config.gateway_listen.value_or("127.0.0.1:7421");
+  auto gateway_address =
+      real::parse_address(home_.config.gateway_listen.value_or("127.0.0.1:7421"));
+  if (!gateway_address) return std::move(gateway_address).error().within("gateway_listen");
+  processes.listen = *std::move(gateway_address);
   processes.count = home_.config.gateways.value_or(1);
   processes.insecure = options_.insecure;
   gateway_processes_ =
       std::make_unique<GatewayProcesses>(std::move(processes), *loop_, *home_.disk);
-  gateway_processes_->start();
-  return {};
+  return gateway_processes_->start();
 }
 
 Result<void> Daemon::watch_signals() {

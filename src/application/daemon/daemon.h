@@ -52,7 +52,7 @@ class Daemon final : api::Standing {
   void act();
   void act_soon();
   void maintain();
-  std::size_t gateways() const override { return gateways_->connected(); }
+  std::vector<api::GatewayStanding> gateways() const override { return gateways_->list(); }
   executor::Capabilities isolation() const override { return executor_->capabilities(); }
   std::uint64_t lost_metrics() const override { return bytes_->lost_metrics(); }
   Result<Zone> zone(std::string_view name) const override;

@@ -14,6 +14,7 @@
 
 #include "application/daemon/log.h"
 #include "base/text.h"
+#include "world/real/port_claim.h"
 
 extern char** environ;
 
@@ -22,18 +23,31 @@ namespace {
 
 constexpr Duration first_pause = milliseconds(200);
 constexpr Duration longest_pause = seconds(30);
+constexpr std::uint64_t longest_log = 1u << 20;
 constexpr Duration steady = seconds(10);  // a process that lived so long did not end at once
 
 int open_pidfd(pid_t process) {
   return static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
 }
 
-// True when the process is a gateway of this name, not another that got the number since.
-bool is_gateway(pid_t process, const std::string& name) {
+// True when the process is this gateway of this factory, not another that got the number since.
+bool is_gateway(pid_t process, const std::string& name, const std::string& home) {
   std::ifstream file("/proc/" + std::to_string(process) + "/cmdline", std::ios::binary);
   std::string words((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   std::ranges::replace(words, '\0', ' ');
-  return words.find(" gateway --name " + name + " ") != std::string::npos;
+  return words.find(" gateway --name " + name + " --home " + home + " ") != std::string::npos;
+}
+
+// The file that takes what a new process prints. A process prints little, so each may begin a new
+// one: a gateway that keeps ending has two files of this size at most.
+std::string begin_log(world::Disk& disk, const std::string& name) {
+  const std::string path = "logs/gateway-" + name + ".log";
+  std::uint64_t size = 0;
+  if (const auto before = disk.open(path, world::OpenMode::read)) {
+    if (const auto bytes = (*before)->size()) size = *bytes;
+  }
+  if (size > longest_log) (void)disk.rename(path, path + ".1").has_value();
+  return path;
 }
 
 }  // namespace
@@ -61,8 +75,13 @@ GatewayProcesses::GatewayProcesses(GatewayProcessOptions options, real::Loop& lo
 
 GatewayProcesses::~GatewayProcesses() = default;
 
-void GatewayProcesses::start() {
-  for (const auto& one : all_) find_or_spawn(*one);
+Result<void> GatewayProcesses::start() {
+  for (const auto& one : all_) find(*one);
+  TRY(claim());
+  for (const auto& one : all_) {
+    if (one->process == 0) find_or_spawn(*one);
+  }
+  return {};
 }
 
 std::size_t GatewayProcesses::running() const {
@@ -70,21 +89,59 @@ std::size_t GatewayProcesses::running() const {
       std::ranges::count_if(all_, [](const auto& one) { return one->process != 0; }));
 }
 
+// While gateways of the daemon before live, they have the claim; it is taken again after the last.
+Result<void> GatewayProcesses::claim() {
+  if (claim_ || options_.listen.is_unix() || options_.listen.port == 0) return {};
+  const bool ours = running() > 0;
+  auto claimed = real::claim_port(options_.listen,
+                                  ours ? real::Listeners::ours : real::Listeners::none);
+  if (claimed) claim_ = *std::move(claimed);
+  else if (!ours) return std::move(claimed).error().within("gateway_listen");
+  return {};
+}
+
+// True when the process lives that was started as this one.
+bool GatewayProcesses::find(One& one) {
+  const auto text = world::read_file(disk_, "run/" + one.name + ".pid", 64);
+  if (!text) return false;
+  const auto process = static_cast<pid_t>(parse_unsigned(trim(*text)).value_or(0));
+  if (process <= 0 || !is_gateway(process, one.name, options_.home)) return false;
+  watch(one, process);
+  return true;
+}
+
 void GatewayProcesses::find_or_spawn(One& one) {
-  if (stopping_) return;
-  const std::string pid_file = "run/" + one.name + ".pid";
-  if (const auto text = world::read_file(disk_, pid_file, 64)) {
-    const auto number = parse_unsigned(trim(*text));
-    const auto process = static_cast<pid_t>(number.value_or(0));
-    if (process > 0 && is_gateway(process, one.name)) return watch(one, process);
+  if (stopping_ || find(one)) return;
+  if (auto claimed = claim(); !claimed) {
+    log_line("error", "a gateway cannot be started", {{"error", to_text(claimed.error())}});
+    return ended(one);
   }
-  std::vector<std::string> words = {options_.program, "gateway",  "--name",
-                                    one.name,         "--home",   options_.home,
-                                    "--listen",       options_.listen};
+  const auto process = spawn(one);
+  if (!process) {
+    log_line("error", "a gateway cannot be started", {{"error", to_text(process.error())}});
+    return ended(one);
+  }
+  const std::string pid_file = "run/" + one.name + ".pid";
+  (void)world::replace_file(disk_, pid_file, std::to_string(*process) + "\n").has_value();
+  watch(one, *process);
+}
+
+Result<pid_t> GatewayProcesses::spawn(const One& one) {
+  std::vector<std::string> words = {
+      options_.program, "gateway",  "--name", one.name, "--home", options_.home,
+      "--listen",       to_text(options_.listen), "--kept"};
   if (options_.insecure) words.emplace_back("--insecure");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  const std::string log = options_.home + "/" + begin_log(disk_, one.name);
+  posix_spawn_file_actions_t files;
+  ::posix_spawn_file_actions_init(&files);
+  ::posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_adddup2(&files, 1, 2);
+  // Onto itself: from then on it is inherited.
+  if (claim_) ::posix_spawn_file_actions_adddup2(&files, claim_.get(), claim_.get());
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -93,15 +150,12 @@ void GatewayProcesses::find_or_spawn(One& one) {
   // A session of its own: it goes on serving when the daemon or its terminal is gone.
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
   pid_t process = 0;
-  const int failed = ::posix_spawn(&process, options_.program.c_str(), nullptr, &attributes,
+  const int failed = ::posix_spawn(&process, options_.program.c_str(), &files, &attributes,
                                    arguments.data(), environ);
   ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) {
-    log_line("error", "a gateway cannot be started", {{"program", options_.program}});
-    return ended(one);
-  }
-  (void)world::replace_file(disk_, pid_file, std::to_string(process) + "\n").has_value();
-  watch(one, process);
+  ::posix_spawn_file_actions_destroy(&files);
+  if (failed != 0) return real::error_of(failed, "starting", options_.program);
+  return process;
 }
 
 void GatewayProcesses::watch(One& one, pid_t process) {

@@ -51,9 +51,13 @@ class Gateways::Peer final : public real::ConnectionUser {
   GatewayId gateway;
   std::uint64_t epoch = 0;      // 0: it has not said hello
   std::uint64_t version = 0;    // of the configuration it holds
+  control::Hello said;          // what it told of itself
+  std::uint64_t calls = 0;      // that it answers, as it said last
+  Instant seen;                 // when it said something last
 
  private:
   void take(const control::FromGateway& message) {
+    seen = gateways_.clock_.now();
     if (const auto* hello = std::get_if<control::Hello>(&message)) {
       return gateways_.hello(*this, *hello);
     }
@@ -65,6 +69,7 @@ class Gateways::Peer final : public real::ConnectionUser {
     } else if (const auto* ended = std::get_if<control::EpochEnded>(&message)) {
       gateways_.end_epoch(*this, *ended);
     } else if (const auto* ping = std::get_if<control::Ping>(&message)) {
+      calls = ping->calls;
       send(control::FromDaemon(control::Pong{ping->serial}));
     } else if (const auto* back = std::get_if<lease::Reduce>(&message)) {
       const auto* one = lease::find(gateways_.engine_.state().lease, back->lease);
@@ -76,6 +81,10 @@ class Gateways::Peer final : public real::ConnectionUser {
                {{"endpoint", to_text(alert->endpoint)}, {"what", alert->what}});
     } else if (const auto* refused = std::get_if<control::RequestRefused>(&message)) {
       record(*refused);
+    } else if (const auto* claim = std::get_if<control::ClaimKey>(&message)) {
+      gateways_.answer(*this, gateways_.claims_.claim(gateway, epoch, *claim));
+    } else if (const auto* release = std::get_if<control::ReleaseKey>(&message)) {
+      gateways_.claims_.ended(release->request, UsageIntake::End::nothing);
     } else {
       version = 0;  // it asks for everything
       gateways_.changed_ = true;
@@ -107,7 +116,10 @@ Gateways::Gateways(engine::Engine& engine, const executor::LocalExecutor& execut
                    real::Loop& loop, world::Disk& disk, const world::Clock& clock,
                    world::Entropy& entropy)
     : engine_(engine), executor_(executor), loop_(loop), clock_(clock), entropy_(entropy),
-      intake_(engine, disk, clock) {
+      claims_(engine, clock),
+      intake_(engine, disk, clock, loop, [this](RequestId request, UsageIntake::End end) {
+        claims_.ended(request, end);
+      }) {
   engine_.watch([this](const factory::Fact& fact) {
     changed_ = changed_ || concerns_gateways(fact.event);
     if (const auto* lent = std::get_if<lease::Event>(&fact.event)) {
@@ -137,6 +149,36 @@ std::size_t Gateways::connected() const {
   std::size_t count = 0;
   for (const auto& [number, peer] : peers_) count += peer->epoch != 0 ? 1u : 0u;
   return count;
+}
+
+std::vector<api::GatewayStanding> Gateways::list() const {
+  std::vector<api::GatewayStanding> all;
+  const lease::State& leases = engine_.state().lease;
+  for (const auto& [key, epoch] : leases.epochs) {
+    api::GatewayStanding one;
+    one.id = key.first;
+    one.epoch = key.second;
+    one.lease = epoch.status;
+    one.reported = epoch.reported;
+    std::map<Currency, Wide> lent;
+    for (const LeaseId id : epoch.leases) {
+      const lease::Lease& lease = leases.leases.at(id);
+      if (lease::outstanding(lease) > 0) ++one.leases;
+      if (lease.unit == SpendUnit::money) lent[lease.currency] += lease::outstanding(lease);
+    }
+    for (const auto& [currency, nano] : lent) one.lent.push_back({nano, currency});
+    for (const auto& [number, peer] : peers_) {
+      if (peer->gateway != key.first || peer->epoch != key.second) continue;
+      one.connected = true;
+      one.name = peer->said.gateway;
+      one.process = peer->said.process;
+      one.listen = peer->said.listen;
+      one.calls = peer->calls;
+      one.last_seen = peer->seen;
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
 }
 
 void Gateways::answer(const Peer& peer, control::FromDaemon message) {
@@ -178,13 +220,14 @@ void Gateways::hello(Peer& peer, const control::Hello& hello) {
     }
   }
   peer.epoch = epoch;
+  peer.said = hello;
   control::Welcome welcome;
   welcome.gateway = peer.gateway;
   welcome.epoch = epoch;
   for (const auto& [key, one] : engine_.state().lease.epochs) {
     if (one.status == lease::EpochStatus::written_off) continue;  // nobody waits for its log
     if (key.first == peer.gateway && (key.second != epoch || goes_on)) {
-      welcome.owed.push_back({key.second, one.reported});
+      welcome.owed.push_back({key.second, one.reported, !one.leases.empty()});
     }
   }
   answer(peer, welcome);
@@ -222,14 +265,19 @@ void Gateways::borrow(Peer& peer, const control::LeaseRequest& request) {
 }
 
 void Gateways::take_usage(Peer& peer, const control::UsageShipped& shipped) {
-  journal::Sequence written = 0;
-  const auto counted = intake_.take(peer.gateway, shipped.epoch, shipped.batches, written);
-  if (!counted) {
-    log_line("error", "a usage log could not be counted",
-             {{"gateway", to_text(peer.gateway)}, {"error", to_text(counted.error())}});
-    return lost(peer);  // it connects again and ships from what was acknowledged
-  }
-  answer(peer, control::UsageAcknowledged{shipped.epoch, *counted});
+  const auto taken = [this, number = peer.number, epoch = shipped.epoch](
+                         Result<UsageIntake::Taken> counted) {
+    const auto found = peers_.find(number);
+    if (found == peers_.end()) return;
+    if (!counted) {
+      log_line("error", "a usage log could not be counted",
+               {{"gateway", to_text(found->second->gateway)},
+                {"error", to_text(counted.error())}});
+      return lost(*found->second);  // it connects again and ships from what was acknowledged
+    }
+    answer(*found->second, control::UsageAcknowledged{epoch, counted->offset});
+  };
+  intake_.take(peer.gateway, shipped.epoch, shipped.batches, taken);
 }
 
 void Gateways::end_epoch(Peer& peer, const control::EpochEnded& ended) {
@@ -240,6 +288,7 @@ void Gateways::end_epoch(Peer& peer, const control::EpochEnded& ended) {
     return;
   }
   intake_.forget(peer.gateway, ended.epoch);
+  claims_.epoch_over(peer.gateway, ended.epoch);
   answer(peer, control::EpochSettled{ended.epoch});
 }
 

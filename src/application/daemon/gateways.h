@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "application/api/gateway_standing.h"
 #include "application/control/messages.h"
+#include "application/daemon/key_claims.h"
 #include "application/daemon/usage_intake.h"
 #include "application/engine/engine.h"
 #include "compute/executor/local/local.h"
@@ -31,6 +33,9 @@ class Gateways {
   // Asks every gateway to take no new requests, to end the running ones and to leave.
   void drain(Duration patience);
   std::size_t connected() const;
+  // Every gateway that was ever here and whose books are not closed: connected ones, and the logs
+  // that dead ones left.
+  std::vector<api::GatewayStanding> list() const;
   // Alerts that gateways have raised: an engine broke its bound.
   std::uint64_t alerts() const { return alerts_; }
 
@@ -52,6 +57,7 @@ class Gateways {
   real::Loop& loop_;
   const world::Clock& clock_;
   world::Entropy& entropy_;
+  KeyClaims claims_;
   UsageIntake intake_;
   std::unique_ptr<real::Listener> listener_;
   std::map<std::uint64_t, std::unique_ptr<Peer>> peers_;

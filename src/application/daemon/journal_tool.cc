@@ -4,11 +4,18 @@
 #include <fmt/format.h>
 
 #include "application/daemon/home.h"
+#include "application/daemon/usage_tool.h"
 #include "application/engine/engine.h"
 #include "base/text.h"
 
 namespace bessemer::daemon {
 namespace {
+
+int explain() {
+  fmt::print(stderr,
+             "usage: bessemer journal cat [--from SEQUENCE] | usage | verify | snapshot\n");
+  return 2;
+}
 
 int fail(const Error& error) {
   fmt::print(stderr, "bessemer journal: {}\n", to_text(error));
@@ -44,13 +51,16 @@ int run_journal_tool(const std::vector<std::string>& words) {
     if (!given || *given == 0) return fail(invalid("must be a sequence from 1").at("--from"));
     from = *given;
   } else if (words.size() != 1) {
-    fmt::print(stderr, "usage: bessemer journal cat [--from SEQUENCE] | verify | snapshot\n");
-    return 2;
+    return explain();
   }
   auto disk = real::RealDisk::open_root(home_path());
   if (!disk) return fail(disk.error());
   if (verb == "cat") {
     const auto done = cat(**disk, from);
+    return done ? 0 : fail(done.error());
+  }
+  if (verb == "usage") {
+    const auto done = print_usage(**disk);
     return done ? 0 : fail(done.error());
   }
   if (verb == "verify") {
@@ -67,8 +77,7 @@ int run_journal_tool(const std::vector<std::string>& words) {
     fmt::print("snapshot at fact {}\n", *at);
     return 0;
   }
-  fmt::print(stderr, "usage: bessemer journal cat [--from SEQUENCE] | verify | snapshot\n");
-  return 2;
+  return explain();
 }
 
 }  // namespace bessemer::daemon

@@ -10,22 +10,41 @@ namespace {
 
 constexpr std::string_view folder = "usage/intake";
 constexpr std::size_t max_range = 4u << 20;
+constexpr std::size_t length_bytes = 4;
 
 std::string file_of(const lease::EpochKey& key) {
   return std::string(folder) + "/" + to_text(key.first) + "-" + std::to_string(key.second);
 }
 
+// The request whose hold a record ends.
+std::optional<std::pair<std::uint64_t, UsageIntake::End>> end_of(
+    const metering::LogRecord& record) {
+  if (const auto* settled = std::get_if<metering::HoldSettled>(&record)) {
+    return std::pair(settled->hold, UsageIntake::End::charged);
+  }
+  if (const auto* voided = std::get_if<metering::HoldVoided>(&record)) {
+    return std::pair(voided->hold, UsageIntake::End::nothing);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<void> UsageIntake::fold(Intake& intake, std::string_view batches,
-                               journal::Sequence counted, metering::UsageSums& sums) {
+                               journal::Sequence counted, Counted& into) {
   const auto visit = [&](const journal::Batch& batch) -> Result<void> {
     journal::Record record;
     journal::Sequence at = batch.first;
     for (journal::Records each(batch.body); each.next(record); ++at) {
       TRY_ASSIGN(const auto decoded, codec::decode<metering::LogRecord>(record.bytes));
+      if (const auto end = end_of(decoded)) {
+        const auto hold = intake.log.holds.find(end->first);
+        if (hold != intake.log.holds.end()) {
+          into.ended.emplace_back(hold->second.request, end->second);
+        }
+      }
       TRY_ASSIGN(const auto settlement, metering::fold(intake.log, decoded));
-      if (settlement && at > counted) sums.add(*settlement);
+      if (settlement && at > counted) into.sums.add(*settlement);
     }
     return {};
   };
@@ -34,91 +53,116 @@ Result<void> UsageIntake::fold(Intake& intake, std::string_view batches,
 }
 
 // Folds what was stored up to what was counted; what was stored and never counted comes again.
-Result<UsageIntake::Intake*> UsageIntake::open(const lease::EpochKey& key,
-                                               journal::Sequence reported) {
-  const auto [at, fresh] = intakes_.try_emplace(key);
-  Intake& intake = at->second;
-  if (!fresh) return &intake;
+Result<void> UsageIntake::open(world::Disk& disk, const lease::EpochKey& key,
+                               journal::Sequence reported, Intake& intake, Counted& before) {
   const std::string path = file_of(key);
-  const auto opened = [&]() -> Result<void> {
-    TRY(disk_.make_directories(folder));
-    TRY_ASSIGN(intake.file,
-               disk_.open(path, disk_.exists(path) ? world::OpenMode::read_write
-                                                   : world::OpenMode::create));
-    TRY_ASSIGN(const std::uint64_t size, intake.file->size());
-    metering::UsageSums ignored;
-    while (intake.end + 4 <= size) {
-      char head[4];
-      TRY(intake.file->read_at(intake.end, head));
-      std::uint32_t length = 0;
-      std::memcpy(&length, head, 4);
-      if (length > max_range || intake.end + 4 + length > size) break;  // torn: it comes again
-      std::string batches(length, '\0');
-      TRY(intake.file->read_at(intake.end + 4, batches));
-      const metering::Log log = intake.log;
-      const journal::Head before = intake.head;
-      const auto folded = fold(intake, batches, ~journal::Sequence{0}, ignored);
-      if (!folded || intake.head.sequence > reported) {
-        intake.log = log;
-        intake.head = before;
-        break;
-      }
-      intake.end += 4 + length;
-    }
-    return {};
-  }();
-  if (!opened) {
-    intakes_.erase(at);
-    return opened.error();
+  TRY(disk.make_directories(folder));
+  TRY_ASSIGN(intake.file, disk.open(path, disk.exists(path) ? world::OpenMode::read_write
+                                                            : world::OpenMode::create));
+  TRY_ASSIGN(const std::uint64_t size, intake.file->size());
+  while (intake.head.sequence < reported && intake.end + length_bytes <= size) {
+    char head[length_bytes];
+    TRY(intake.file->read_at(intake.end, head));
+    std::uint32_t length = 0;
+    std::memcpy(&length, head, length_bytes);
+    if (length > max_range || intake.end + length_bytes + length > size) break;
+    std::string batches(length, '\0');
+    TRY(intake.file->read_at(intake.end + length_bytes, batches));
+    TRY(fold(intake, batches, ~journal::Sequence{0}, before));
+    intake.end += length_bytes + length;
   }
-  return &intake;
+  if (intake.head.sequence == reported) return {};
+  return internal(path + " does not hold what was counted").because("usage_corrupt");
 }
 
-Result<journal::Sequence> UsageIntake::take(GatewayId gateway, std::uint64_t epoch,
-                                            std::string_view batches, journal::Sequence& written) {
+// On the thread. Nothing is stored of a range that is known already.
+Result<UsageIntake::Counted> UsageIntake::store(world::Disk& disk, const lease::EpochKey& key,
+                                                journal::Sequence reported,
+                                                std::string_view batches, Intake& intake) {
+  Counted counted;
+  if (!intake.file) TRY(open(disk, key, reported, intake, counted));
+  if (batches.size() > max_range) return invalid("a shipped range is too long");
+  TRY(fold(intake, batches, reported, counted));
+  if (intake.head.sequence <= reported) return counted;
+  std::string framed(length_bytes, '\0');
+  const auto length = static_cast<std::uint32_t>(batches.size());
+  std::memcpy(framed.data(), &length, length_bytes);
+  framed += batches;
+  TRY(intake.file->write_at(intake.end, framed));
+  TRY(intake.file->sync());
+  intake.end += framed.size();
+  return counted;
+}
+
+void UsageIntake::take(GatewayId gateway, std::uint64_t epoch, std::string batches,
+                       std::function<void(Result<Taken>)> taken) {
   const lease::EpochKey key{gateway, epoch};
+  Line& line = lines_[key];
+  if (line.waiting.size() >= max_waiting_ranges) {
+    return taken(exhausted("too many ranges of one log wait to be counted"));
+  }
+  line.waiting.push_back({std::move(batches), std::move(taken)});
+  if (!line.busy) next(key);
+}
+
+// One range of a log at a time: the thread folds and stores it, then the loop counts it.
+void UsageIntake::next(const lease::EpochKey& key) {
+  const auto found = lines_.find(key);
+  if (found == lines_.end() || found->second.waiting.empty()) return;
+  Line& line = found->second;
   const auto known = engine_.state().lease.epochs.find(key);
-  if (known == engine_.state().lease.epochs.end()) return not_found("no such epoch was opened");
-  const journal::Sequence reported = known->second.reported;
-  TRY_ASSIGN(Intake* const intake, open(key, reported));
-  const metering::Log log = intake->log;
-  const journal::Head before = intake->head;
-  metering::UsageSums sums;
-  const auto counted = [&]() -> Result<void> {
-    TRY(fold(*intake, batches, reported, sums));
-    if (intake->head.sequence <= reported) return {};
-    std::string framed(4, '\0');
-    const auto length = static_cast<std::uint32_t>(batches.size());
-    std::memcpy(framed.data(), &length, 4);
-    framed += batches;
-    TRY(intake->file->write_at(intake->end, framed));
-    TRY(intake->file->sync());
+  if (known == engine_.state().lease.epochs.end()) {
+    for (const auto& range : std::exchange(line.waiting, {})) {
+      range.taken(not_found("no such epoch is open"));
+    }
+    lines_.erase(key);
+    return;
+  }
+  if (!line.intake) line.intake = std::make_shared<Intake>();
+  line.busy = true;
+  auto range = std::make_shared<Range>(std::move(line.waiting.front()));
+  line.waiting.pop_front();
+  worker_.post([this, key, range, intake = line.intake, &disk = disk_,
+                reported = known->second.reported]() -> Worker::Then {
+    auto stored = std::make_shared<Result<Counted>>(
+        store(disk, key, reported, range->batches, *intake));
+    return [this, key, range, intake, stored] {
+      auto taken = count(key, *intake, std::move(*stored));
+      const auto at = lines_.find(key);
+      if (at != lines_.end()) {
+        at->second.busy = false;
+        // Nobody knows how far a failed fold came: it is made again from the file.
+        if (!taken) at->second.intake.reset();
+      }
+      range->taken(std::move(taken));
+      next(key);
+    };
+  });
+}
+
+Result<UsageIntake::Taken> UsageIntake::count(const lease::EpochKey& key, Intake& intake,
+                                              Result<Counted> counted) {
+  TRY_ASSIGN(Counted range, std::move(counted));
+  const auto known = engine_.state().lease.epochs.find(key);
+  if (known == engine_.state().lease.epochs.end()) return not_found("no such epoch is open");
+  if (intake.head.sequence > known->second.reported) {
     factory::ReportUsage report;
-    report.gateway = gateway;
-    report.epoch = epoch;
-    report.offset = intake->head.sequence;
-    report.log = &intake->log;
-    report.sums = &sums;
+    report.gateway = key.first;
+    report.epoch = key.second;
+    report.offset = intake.head.sequence;
+    report.log = &intake.log;
+    report.sums = &range.sums;
     Context context;
     context.now = context.occurred_at = clock_.now();
     context.origin = Origin::observed;
-    TRY_ASSIGN(const auto done, engine_.submit(factory::OwnCommand(report), context));
-    written = done.last;
-    intake->end += framed.size();
-    return {};
-  }();
-  if (!counted) {
-    intake->log = log;
-    intake->head = before;
-    return counted.error();
+    TRY(engine_.submit(factory::OwnCommand(report), context));
   }
-  written = std::max(written, engine_.applied());
-  return std::max(intake->head.sequence, reported);
+  for (const auto& [request, end] : range.ended) ended_(request, end);
+  return Taken{std::max(intake.head.sequence, known->second.reported), engine_.applied()};
 }
 
 void UsageIntake::forget(GatewayId gateway, std::uint64_t epoch) {
-  const lease::EpochKey key{gateway, epoch};
-  intakes_.erase(key);
+  lines_.erase(lease::EpochKey{gateway, epoch});
 }
 
 }  // namespace bessemer::daemon

@@ -17,6 +17,11 @@ std::uint64_t RecentOutputs::p90() const {
   return sorted[at];
 }
 
+bool streams(Kind kind, const Asked& asked) {
+  const bool can = kind == Kind::chat || kind == Kind::completions;
+  return can && (asked.stream || !asked.chooses_best);
+}
+
 Bounds bounds_of(Kind kind, const Asked& asked, std::size_t text,
                  const control::EndpointEntry& endpoint, std::uint64_t p90) {
   Bounds out;
@@ -33,7 +38,7 @@ Bounds bounds_of(Kind kind, const Asked& asked, std::size_t text,
   auto most = endpoint.max_output_tokens;
   if (most == 0) most = endpoint.context_tokens;
   if (asked.max_tokens) most = most == 0 ? *asked.max_tokens : std::min(most, *asked.max_tokens);
-  const bool sliced = !asked.max_tokens && asked.stream;
+  const bool sliced = !asked.max_tokens && streams(kind, asked);
   if (most == 0 && !sliced) most = unstated_output;
   out.most_output = most * choices;
   out.first.output = out.most_output;

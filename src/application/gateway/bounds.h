@@ -16,7 +16,7 @@ using metering::Counts;
 constexpr std::uint64_t template_tokens = 512;
 constexpr std::uint64_t least_first_slice = 256;
 constexpr std::uint64_t slice_tokens = 256;
-// Output bound where neither the caller nor the model states one and the answer is not streamed.
+// Output bound where neither the caller nor the model states one and no stream is possible.
 constexpr std::uint64_t unstated_output = 4096;
 
 // The last outputs of a model: how long an answer usually is.
@@ -32,6 +32,11 @@ class RecentOutputs {
 };
 
 enum class Kind : std::uint8_t { chat, completions, embeddings, infer };
+
+// True when the engine is asked for a stream: so that the hold can grow with the answer, and one
+// that nobody waits for any more is charged for what was produced. A caller who asked for none gets
+// it put together.
+bool streams(Kind kind, const Asked& asked);
 
 struct Bounds {
   Counts first;               // held when the request is admitted

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "application/http/write.h"
+#include "base/digest.h"
 
 namespace bessemer::gateway {
 namespace {
@@ -13,6 +14,11 @@ constexpr std::uint64_t most_bytes_per_token = 8;  // of a prompt, for what is s
 
 std::uint64_t estimate(std::uint64_t bytes) {
   return (bytes + bytes_per_token - 1) / bytes_per_token;
+}
+
+Relay relay_for(const Order& order) {
+  if (!order.asked.stream) return Relay::data;
+  return order.asked.include_usage ? Relay::events_with_usage : Relay::events;
 }
 
 bool is_event_stream(std::string_view type) {
@@ -33,14 +39,36 @@ void Call::start(Surroundings& around, Order order, server::Responder responder)
   ++around.counts.calls;
   ++around.counts.running;
   call->responder_.when_gone([call] { call->client_gone(); });
-  call->open();
+  if (call->order_.idempotency_key.empty()) call->open();
+  else call->claim();
 }
 
 Call::Call(Surroundings& around, Order order, server::Responder responder)
     : around_(around), order_(std::move(order)), responder_(std::move(responder)),
-      meter_(order_.asked.include_usage) {}
+      meter_(relay_for(order_)) {}
 
 // ---- holding and asking
+
+void Call::claim() {
+  Sha256 body;
+  body.add(order_.target);
+  body.add(" ");
+  body.add(order_.body);
+  control::ClaimKey claim;
+  claim.caller = order_.caller->id;
+  claim.key = order_.idempotency_key;
+  claim.body = body.finish();
+  claim.request = order_.request;
+  around_.claims.ask(std::move(claim), [self = shared_from_this()](Result<void> claimed) {
+    if (self->phase_ == Phase::over) return self->around_.claims.release(self->order_.request);
+    if (claimed) return self->open();
+    // The key is another request's: not this one's to give up.
+    self->order_.idempotency_key.clear();
+    self->note_refusal(claimed.error());
+    self->responder_.refuse(claimed.error(), self->order_.envelope, to_text(self->order_.request));
+    self->end();
+  });
+}
 
 void Call::open() {
   const auto& endpoint = *order_.endpoint;
@@ -59,12 +87,13 @@ void Call::opened(Result<Held> held) {
   if (!held) {
     if (phase_ == Phase::over) return;
     note_refusal(held.error());
+    if (!order_.idempotency_key.empty()) around_.claims.release(order_.request);
     responder_.refuse(held.error(), order_.envelope, to_text(order_.request));
     return end();
   }
   held_ = *held;
   if (phase_ == Phase::over) {  // the client left while its budget was being asked for
-    return around_.till.void_hold(held_.hold, metering::VoidReason::client_left);
+    return void_hold(metering::VoidReason::client_left);
   }
   phase_ = Phase::asking;
   around_.till.writer()->when_durable(held_.sequence, [self = shared_from_this()] {
@@ -82,7 +111,7 @@ void Call::ask() {
 std::string Call::engine_request() const {
   Patch patch;
   patch.model = order_.endpoint->entry.engine_model;
-  patch.stream = patch.usage = order_.asked.stream;
+  patch.stream = patch.usage = streams(order_.kind, order_.asked);
   patch.continuous_usage = order_.endpoint->entry.continuous_usage;
   std::string patched;
   auto body = order_.body;
@@ -113,8 +142,10 @@ std::string Call::answer_fields() const {
 void Call::on_head(int status, std::string_view content_type) {
   status_ = status;
   content_type_ = content_type;
-  const bool streamed = status == 200 && order_.asked.stream && is_event_stream(content_type);
+  const bool streamed = status == 200 && streams(order_.kind, order_.asked) &&
+                        is_event_stream(content_type);
   phase_ = streamed ? Phase::stream : Phase::whole;
+  if (streamed && !order_.asked.stream) assembly_.emplace();
 }
 
 void Call::on_piece(std::string_view piece) {
@@ -145,7 +176,7 @@ void Call::on_complete() {
 
 void Call::on_failed(const Error& why) {
   if (phase_ == Phase::settling || phase_ == Phase::over) return;
-  if (phase_ == Phase::stream && (begun_ || meter_.chunks() > 0)) return cut(why);
+  if (phase_ == Phase::stream && (begun_ || meter_.chunks() > 0) && !assembly_) return cut(why);
   give_up(why, metering::VoidReason::upstream_failed);
 }
 
@@ -158,8 +189,7 @@ void Call::engine_refused() {
     const auto error = engine_failed("the engine answered " + std::to_string(status_));
     return give_up(error, metering::VoidReason::upstream_failed);
   }
-  around_.till.void_hold(held_.hold, metering::VoidReason::refused);
-  ++around_.counts.voided;
+  void_hold(metering::VoidReason::refused);
   responder_.answer({.status = status_,
                      .content_type = content_type_,
                      .body = std::move(collected_),
@@ -213,16 +243,27 @@ bool Call::relay_event(EventMeter::Step step) {
     case EventMeter::Step::done: finish_stream(meter_.text()); return false;
     case EventMeter::Step::refused:
       upstream_->cancel();
-      cut(engine_failed("the engine sent an event without end"));
+      if (assembly_) give_up(engine_failed("the engine sent an event without end"),
+                             metering::VoidReason::upstream_failed);
+      else cut(engine_failed("the engine sent an event without end"));
       return false;
     case EventMeter::Step::error:
       upstream_->cancel();
-      if (begun_ || meter_.chunks() > 0) cut(engine_failed("the engine failed"));
+      if (!assembly_ && (begun_ || meter_.chunks() > 0)) cut(engine_failed("the engine failed"));
       else give_up(engine_failed("the engine failed"), metering::VoidReason::upstream_failed);
       return false;
     default: break;
   }
   if (!covered()) return false;
+  if (assembly_) {
+    const bool added = meter_.text().empty() || assembly_->add(meter_.text(), max_answer_bytes);
+    meter_.take();
+    if (added) return true;
+    upstream_->cancel();
+    give_up(engine_failed("the engine's answer is damaged or too large"),
+            metering::VoidReason::upstream_failed);
+    return false;
+  }
   out_ += meter_.text();
   meter_.take();
   if (out_.size() > max_waiting_output) {
@@ -256,7 +297,8 @@ void Call::extend() {
   auto total = bounds_.first;
   total.output = std::max(covered_output_, meter_.output_bound()) + bounds_.slice.output;
   if (bounds_.most_output > 0) total.output = std::min(total.output, bounds_.most_output);
-  const auto delivered = meter_.usage() ? produced() : delivered_at_least();
+  // Nothing of an answer that is put together has left.
+  const auto delivered = assembly_ ? Counts{} : meter_.usage() ? produced() : delivered_at_least();
   const auto& prices = order_.tariff.prices;
   const bool free = order_.endpoint->entry.free_of_charge;
   around_.till.extend(purchase_, held_.hold, metered(delivered, prices, free),
@@ -308,6 +350,7 @@ void Call::write_out() {
 
 // The last event leaves once the settlement is durable: who saw it has been billed.
 void Call::finish_stream(std::string_view last) {
+  if (assembly_) return finish_assembled({}, answer_fields());
   std::string tail = std::exchange(out_, {}) + std::string(last);
   phase_ = Phase::settling;
   // The events before the last one need not wait for the settlement, only for the hold.
@@ -331,8 +374,41 @@ void Call::finish_stream(std::string_view last) {
   });
 }
 
+// The whole answer leaves once its settlement is durable. `unfinished` as in Assembly.
+void Call::finish_assembled(std::string_view unfinished, std::string fields) {
+  if (meter_.chunks() == 0) {
+    return give_up(engine_failed("the engine sent no answer"),
+                   metering::VoidReason::upstream_failed);
+  }
+  phase_ = Phase::settling;
+  collected_ = assembly_->finish(unfinished);
+  const bool counted = meter_.usage().has_value();
+  if (counted) order_.endpoint->recent.add(meter_.output_bound());
+  settle(produced(), !counted, [self = shared_from_this(), fields = std::move(fields)]() mutable {
+    if (self->phase_ == Phase::over) return;
+    self->responder_.answer({.status = 200,
+                             .content_type = "application/json",
+                             .body = std::move(self->collected_),
+                             .fields = std::move(fields)});
+    self->end();
+  });
+}
+
+// A hold that could not grow leaves the caller what it paid for, as a limit of length does. Whose key
+// is over gets nothing and pays nothing.
+void Call::cut_assembled(const Error& why) {
+  if (why.code == Code::unauthenticated || meter_.chunks() == 0) {
+    return give_up(why, metering::VoidReason::refused);
+  }
+  ++around_.counts.cut;
+  auto fields = answer_fields();
+  http::append_field(fields, "bessemer-cut", why.reason.empty() ? "exhausted" : why.reason);
+  finish_assembled("length", std::move(fields));
+}
+
 // Ends a stream that has begun: what was produced is billed, the caller is told why.
 void Call::cut(const Error& why) {
+  if (assembly_) return cut_assembled(why);
   ++around_.counts.cut;
   phase_ = Phase::settling;
   const auto refusal = http::refuse(why, http::Envelope::openai, to_text(order_.request));
@@ -396,10 +472,15 @@ bool Call::settle(const Counts& counts, bool estimated, real::Work settled) {
   return true;
 }
 
-// Before any output: the tenant pays nothing and the caller is told.
-void Call::give_up(const Error& why, metering::VoidReason reason) {
+void Call::void_hold(metering::VoidReason reason) {
   around_.till.void_hold(held_.hold, reason);
   ++around_.counts.voided;
+  if (!order_.idempotency_key.empty()) around_.claims.release(order_.request);
+}
+
+// Before any output: the tenant pays nothing and the caller is told.
+void Call::give_up(const Error& why, metering::VoidReason reason) {
+  void_hold(reason);
   responder_.refuse(why, order_.envelope, to_text(order_.request));
   end();
 }
@@ -415,8 +496,7 @@ void Call::client_gone() {
     settle(produced(), !meter_.usage().has_value(), [] {});
     return;
   }
-  around_.till.void_hold(held_.hold, metering::VoidReason::client_left);
-  ++around_.counts.voided;
+  void_hold(metering::VoidReason::client_left);
 }
 
 void Call::end() {

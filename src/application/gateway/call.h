@@ -4,8 +4,10 @@
 #include <memory>
 #include <string>
 
+#include "application/gateway/assembly.h"
 #include "application/gateway/bounds.h"
 #include "application/gateway/catalogue.h"
+#include "application/gateway/claims.h"
 #include "application/gateway/event_meter.h"
 #include "application/gateway/till.h"
 #include "application/gateway/upstream_call.h"
@@ -32,6 +34,7 @@ struct Surroundings {
   const world::Clock& clock;
   Catalogue& catalogue;
   Till& till;
+  Claims& claims;
   ControlSender& control;
   UpstreamTimeouts timeouts;
   CallCounts counts;
@@ -49,6 +52,7 @@ struct Order {
   std::string content_type = "application/json";
   std::string target;     // of the request to the replica
   std::string engine_fields;  // further head fields for the replica
+  std::string idempotency_key;  // empty: none was given
   http::Envelope envelope = http::Envelope::openai;
 };
 
@@ -59,15 +63,16 @@ class Call final : public std::enable_shared_from_this<Call>, UpstreamUser {
 
  private:
   enum class Phase : std::uint8_t {
-    opening,   // the hold is being opened
+    opening,   // its key is being claimed, its hold opened
     asking,    // no answer of the engine yet
     whole,     // its answer is collected
-    stream,    // its answer is relayed event by event
+    stream,    // its answer is relayed event by event, or put together
     settling,  // the settlement is on its way to the disk
     over,
   };
 
   Call(Surroundings& around, Order order, server::Responder responder);
+  void claim();
   void open();
   void opened(Result<Held> held);
   void ask();
@@ -90,11 +95,14 @@ class Call final : public std::enable_shared_from_this<Call>, UpstreamUser {
   void write_out();
   void finish_stream(std::string_view last);
   void cut(const Error& why);
+  void cut_assembled(const Error& why);
+  void finish_assembled(std::string_view unfinished, std::string fields);
 
   // Money.
   Counts produced() const;
   Counts delivered_at_least() const;
   bool settle(const Counts& counts, bool estimated, real::Work settled);
+  void void_hold(metering::VoidReason reason);
   void give_up(const Error& why, metering::VoidReason reason);
   void client_gone();
   void end();
@@ -113,6 +121,7 @@ class Call final : public std::enable_shared_from_this<Call>, UpstreamUser {
   int status_ = 0;
   std::string content_type_, collected_;
   EventMeter meter_;
+  std::optional<Assembly> assembly_;  // of an answer that the caller wants whole
   std::uint64_t covered_output_ = 0;  // output tokens that the hold covers
   bool extending_ = false, begun_ = false, output_full_ = false, engine_done_ = false;
   std::string out_;

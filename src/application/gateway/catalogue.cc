@@ -40,6 +40,7 @@ Result<void> Catalogue::apply(const control::Configuration& change) {
     versions.insert(std::upper_bound(versions.begin(), versions.end(), version, later), version);
   }
   version_ = change.version;
+  current_ = true;
   budgets_ = change.budgets;
   return {};
 }

@@ -38,6 +38,9 @@ class Catalogue {
   // Takes a snapshot or a delta. Errors: conflict (a delta that starts elsewhere).
   Result<void> apply(const control::Configuration& change);
   std::uint64_t version() const { return version_; }
+  // It is as the control plane had it last: what is not here is nowhere.
+  bool current() const { return current_; }
+  void lost_contact() { current_ = false; }
   std::uint64_t budgets() const { return budgets_; }
   const KeyRing& keys() const { return keys_; }
 
@@ -60,6 +63,7 @@ class Catalogue {
 
   real::Loop& loop_;
   std::uint64_t version_ = 0, budgets_ = 0;
+  bool current_ = false;
   KeyRing keys_;
   std::map<EndpointId, std::shared_ptr<Endpoint>> endpoints_;
   std::map<std::string, std::vector<EndpointId>, std::less<>> by_name_;

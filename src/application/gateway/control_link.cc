@@ -18,8 +18,12 @@ void ControlLink::connect() {
   again_ = 0;
   auto made = real::Connection::connect(
       loop_, address_, *this, {.max_input = control::max_message_bytes + 64});
-  if (!made) return again();
-  connection_ = *std::move(made);
+  if (made) {
+    connection_ = *std::move(made);
+    return;
+  }
+  again();
+  user_.on_unreachable();
 }
 
 void ControlLink::again() {
@@ -42,7 +46,7 @@ void ControlLink::send(const control::FromGateway& message) {
 
 void ControlLink::ping() {
   pings_[++serial_] = clock_.since_boot();
-  send(control::FromGateway(control::Ping{serial_}));
+  send(control::FromGateway(control::Ping{serial_, user_.calls()}));
   ping_ = loop_.after(ping_every, [this] { ping(); });
 }
 
@@ -82,6 +86,7 @@ void ControlLink::lost(std::string_view) {
   const bool was = std::exchange(welcomed_, false);
   again();
   if (was) user_.on_disconnected();
+  else user_.on_unreachable();
 }
 
 }  // namespace bessemer::gateway

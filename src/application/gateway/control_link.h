@@ -11,7 +11,7 @@ namespace bessemer::gateway {
 
 constexpr Duration first_reconnect = milliseconds(50);  // doubles with each failure
 constexpr Duration slowest_reconnect = seconds(2);
-constexpr Duration ping_every = seconds(10);
+constexpr Duration ping_every = seconds(5);
 
 // Told what the control plane says, on the loop's thread.
 struct ControlUser {
@@ -22,6 +22,10 @@ struct ControlUser {
   // It answered a ping that was sent then (since boot).
   virtual void on_renewed(Duration asked) = 0;
   virtual void on_disconnected() = 0;
+  // Nobody is there, or whoever is there ended the connection before a welcome.
+  virtual void on_unreachable() = 0;
+  // Calls that are being answered, for the control plane to see.
+  virtual std::uint64_t calls() const = 0;
 };
 
 class ControlLink final : public ControlSender, real::ConnectionUser {

@@ -34,7 +34,10 @@ EventMeter::Step EventMeter::next() {
 
 EventMeter::Step EventMeter::read(const http::SseScanner::Event& event) {
   text_.assign(event.raw);
-  if (!event.has_data) return Step::event;
+  if (!event.has_data) {
+    if (relay_ == Relay::data) text_.clear();
+    return Step::event;
+  }
   if (event.data == "[DONE]") return Step::done;
   // Data of one line lies in the buffer, with spare bytes behind it; of several, in a copy.
   std::string copy;
@@ -51,9 +54,14 @@ EventMeter::Step EventMeter::read(const http::SseScanner::Event& event) {
   if (told.usage) usage_ = told.usage;
   content_bytes_ += told.content_bytes;
   if (told.has_choices) ++chunks_;
+  if (relay_ == Relay::data) {
+    text_.assign(data);
+    return Step::event;
+  }
+  const bool wants_usage = relay_ == Relay::events_with_usage;
   const bool only_usage = !told.has_choices && told.usage;
-  if (only_usage && !wants_usage_) text_.clear();
-  const bool hides = told.usage_at && !only_usage && (told.usage || !wants_usage_);
+  if (only_usage && !wants_usage) text_.clear();
+  const bool hides = told.usage_at && !only_usage && (told.usage || !wants_usage);
   if (hides && in_place) {
     text_ = "data: " + without_usage(data, told) + "\n\n";
     if (!event.name.empty()) text_.insert(0, "event: " + std::string(event.name) + "\n");

@@ -10,17 +10,23 @@
 
 namespace bessemer::gateway {
 
+// What a caller gets of an engine's events.
+enum class Relay : std::uint8_t {
+  events,             // all of them, without the usage that only we asked for
+  events_with_usage,  // the caller asked for the usage at the end of the stream
+  data,               // their data alone, whole: to be put together
+};
+
 class EventMeter {
  public:
-  // `wants_usage`: the caller asked for the usage at the end of the stream.
-  explicit EventMeter(bool wants_usage) : wants_usage_(wants_usage) {}
+  explicit EventMeter(Relay relay) : relay_(relay) {}
 
   // Bytes of the engine's stream, in any pieces.
   void feed(std::string_view bytes) { buffer_ += bytes; }
 
   enum class Step : std::uint8_t {
     more,     // no whole event
-    event,    // `text()` is to be relayed; may be empty (hidden)
+    event,    // `text()` is to be relayed; may be empty (hidden, or a comment)
     error,    // an event that says the engine has failed; `text()` holds it
     done,     // the end of the stream; `text()` holds the event
     refused,  // an event without end
@@ -44,7 +50,7 @@ class EventMeter {
  private:
   Step read(const http::SseScanner::Event& event);
 
-  bool wants_usage_;
+  Relay relay_;
   std::string buffer_;
   std::size_t taken_ = 0;  // of the buffer
   http::SseScanner scanner_;

@@ -6,15 +6,27 @@
 
 #include <csignal>
 
+#include "base/check.h"
+#include "base/codec.h"
 #include "world/real/clock.h"
 #include "world/real/disk.h"
 #include "world/real/entropy.h"
+#include "world/real/port_claim.h"
 #include "world/real/signals.h"
 
 namespace bessemer::gateway {
 namespace {
 
 constexpr Duration farewell = seconds(10);  // for the last records to be taken by the daemon
+constexpr Duration patience_alone = seconds(30);  // for running requests, at SIGTERM
+// A daemon that ends waits ten seconds for its gateways: the log's last records must be with it.
+constexpr Duration patience_kept = seconds(8);
+constexpr Duration remember_after = milliseconds(500);  // what comes meanwhile is one write
+constexpr std::size_t max_kept_bytes = control::max_message_bytes;
+
+std::string configuration_file(std::string_view name) {
+  return "run/" + std::string(name) + ".configuration";
+}
 
 }  // namespace
 
@@ -23,35 +35,103 @@ Gateway::Gateway(real::Loop& loop, const world::Clock& clock, world::Disk& disk,
                  std::function<void(std::string)> ended)
     : loop_(loop), clock_(clock), disk_(disk), entropy_(entropy), options_(options),
       ended_(std::move(ended)), link_(loop, clock, options.control, *this), catalogue_(loop),
-      till_(loop, clock, link_), shipping_(loop, clock, disk, link_),
-      around_{loop, clock, catalogue_, till_, link_, options.timeouts, {}},
+      till_(loop, clock, link_), claims_(loop, link_), shipping_(loop, clock, disk, entropy, link_),
+      around_{loop, clock, catalogue_, till_, claims_, link_, options.timeouts, {}},
       service_(around_, entropy) {}
 
-Gateway::~Gateway() { loop_.cancel(farewell_); }
+Gateway::~Gateway() {
+  loop_.cancel(farewell_);
+  loop_.cancel(remember_);
+}
+
+// A gateway that a daemon keeps shares the daemon's claim; any other has its port for itself.
+Result<void> Gateway::claim(const real::Address& address) {
+  if (options_.kept || address.is_unix() || address.port == 0) return {};
+  auto claimed = real::claim_port(address);
+  if (!claimed) return std::move(claimed).error().within("listen");
+  port_claims_.push_back(*std::move(claimed));
+  return {};
+}
 
 Result<std::vector<real::Address>> Gateway::start() {
   server_ = std::make_unique<server::HttpServer>(loop_, service_, options_.server,
                                                  http::Envelope::openai);
-  std::vector<real::Address> out;
   for (const auto& address : options_.listen) {
     if (!address.is_loopback() && !options_.insecure) {
       return invalid("listening on " + to_text(address) + " would send keys in the clear")
           .at("listen")
           .fix("listen on 127.0.0.1 behind a TLS proxy, or say --insecure");
     }
-    TRY_ASSIGN(auto bound, server_->listen(address, {.share_port = true}));
-    out.push_back(std::move(bound));
+    TRY(claim(address));
+  }
+  recall();
+  std::vector<real::Address> bound;
+  if (!options_.kept) {
+    TRY_ASSIGN(bound, listen());
   }
   link_.start();
-  return out;
+  return bound;
+}
+
+Result<std::vector<real::Address>> Gateway::listen() {
+  listening_ = true;
+  std::vector<real::Address> all;
+  for (auto& address : options_.listen) {
+    TRY_ASSIGN(address, server_->listen(address, {.share_port = true}));
+    all.push_back(address);
+  }
+  return all;
 }
 
 control::Hello Gateway::hello() {
+  std::vector<std::string> addresses;
+  for (const auto& address : options_.listen) addresses.push_back(to_text(address));
   return {control::protocol_version, options_.name, static_cast<std::uint64_t>(::getpid()),
-          epoch_};
+          epoch_, std::move(addresses)};
+}
+
+// Who has never served has nothing to keep: the daemon that started it is gone, and the next one
+// starts another. Nobody comes back to a state directory that is gone.
+void Gateway::on_unreachable() {
+  if (options_.kept && epoch_ == 0) return finish("the daemon that started it is gone");
+  if (!disk_.exists("run")) finish("the state directory is gone");
+}
+
+// ---- the configuration on disk: keys by their hash, routes and prices, for its owner's eyes only
+
+void Gateway::recall() {
+  const auto bytes = world::read_file(disk_, configuration_file(options_.name), max_kept_bytes);
+  if (!bytes) return;
+  auto kept = codec::decode<control::Configuration>(*bytes);
+  if (!kept) return;  // of another version: the daemon sends it anew
+  kept->from = 0;
+  configuration_ = *std::move(kept);
+  check(catalogue_.apply(configuration_).has_value(), "a whole configuration is taken");
+  catalogue_.lost_contact();
+}
+
+void Gateway::remember() {
+  remember_ = 0;
+  const auto bytes = codec::encode(configuration_);
+  if (bytes.size() > max_kept_bytes) return;
+  // Without it a restart knows nothing until the daemon is there: no more is lost.
+  (void)world::replace_file(disk_, configuration_file(options_.name), bytes).has_value();
+}
+
+void Gateway::configured(const control::Configuration& change) {
+  if (!catalogue_.apply(change)) {
+    return link_.send(control::FromGateway(control::SnapshotWanted{catalogue_.version()}));
+  }
+  check(control::advance(configuration_, change).has_value(), "it leads on as the catalogue's did");
+  till_.budgets_changed(catalogue_.budgets());
+  if (remember_ == 0) remember_ = loop_.after(remember_after, [this] { remember(); });
+  if (listening_ || draining_) return;
+  const auto listens = listen();
+  if (!listens) finish("it cannot listen: " + to_text(listens.error()));
 }
 
 void Gateway::on_disconnected() {
+  catalogue_.lost_contact();
   shipping_.disconnected();
   till_.disconnected();
 }
@@ -78,6 +158,7 @@ void Gateway::welcomed(const control::Welcome& welcome) {
     // Its leases are lost to it; a new process recovers the log.
     return finish("the daemon has given this gateway's leases up");
   }
+  claims_.connected();
   // Leases live by answers, and this is one. The clock is read now: the question was asked before.
   till_.renewed(clock_.since_boot() - seconds(1));
   for (auto& lost : shipping_.owe(gateway_, welcome.owed)) {
@@ -91,10 +172,7 @@ void Gateway::on_message(control::FromDaemon message) {
   } else if (const auto* refused = std::get_if<control::Refused>(&message)) {
     finish("the daemon refuses this gateway: " + refused->what);
   } else if (const auto* change = std::get_if<control::Configuration>(&message)) {
-    if (!catalogue_.apply(*change)) {
-      link_.send(control::FromGateway(control::SnapshotWanted{catalogue_.version()}));
-    }
-    till_.budgets_changed(catalogue_.budgets());
+    configured(*change);
   } else if (const auto* answer = std::get_if<control::LeaseAnswer>(&message)) {
     till_.answered(*answer);
   } else if (const auto* recalled = std::get_if<control::LeasesRecalled>(&message)) {
@@ -104,6 +182,8 @@ void Gateway::on_message(control::FromDaemon message) {
   } else if (const auto* settled = std::get_if<control::EpochSettled>(&message)) {
     shipping_.settled(settled->epoch);
     leave_when_done();
+  } else if (const auto* claimed = std::get_if<control::KeyClaimed>(&message)) {
+    claims_.answered(*claimed);
   } else if (const auto* drained = std::get_if<control::Drain>(&message)) {
     drain(drained->patience);
   }
@@ -144,7 +224,7 @@ int run_gateway(const Options& options) {
   if (!loop) return complain(loop.error());
   Gateway* running = nullptr;
   auto signals = real::Signals::take(**loop, {SIGTERM, SIGINT}, [&](int) {
-    if (running != nullptr) running->drain(seconds(30));
+    if (running != nullptr) running->drain(options.kept ? patience_kept : patience_alone);
   });
   if (!signals) return complain(signals.error());
   auto disk = real::RealDisk::open_root(options.home);
@@ -155,11 +235,8 @@ int run_gateway(const Options& options) {
     (*loop)->stop();
   });
   running = &gateway;
-  const auto addresses = gateway.start();
-  if (!addresses) return complain(addresses.error());
-  for (const auto& address : *addresses) {
-    fmt::print(stderr, "bessemer gateway: listening on {}\n", to_text(address));
-  }
+  const auto started = gateway.start();
+  if (!started) return complain(started.error());
   (*loop)->run();
   if (why.empty()) return 0;
   fmt::print(stderr, "bessemer gateway: {}\n", why);

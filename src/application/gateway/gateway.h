@@ -19,6 +19,7 @@ struct Options {
   real::Address control;        // the daemon's control socket
   std::vector<real::Address> listen;
   bool insecure = false;        // listen beyond loopback without TLS
+  bool kept = false;            // by a daemon, which has claimed the port and starts it again
   server::ServerOptions server;
   UpstreamTimeouts timeouts;
 };
@@ -31,6 +32,9 @@ class Gateway final : ControlUser {
           const Options& options, std::function<void(std::string)> ended);
   ~Gateway() override;
 
+  // Takes over the configuration that was kept on disk, so that it knows keys and models before the
+  // daemon is there; but no lease, so that nothing is spent. Listens; a kept one does so once the
+  // daemon has told it what to serve, so that no caller comes to it while others can serve him.
   // Returns the addresses with their real ports. Errors: invalid (beyond loopback without TLS),
   // conflict (in use).
   Result<std::vector<real::Address>> start();
@@ -48,6 +52,13 @@ class Gateway final : ControlUser {
   void on_message(control::FromDaemon message) override;
   void on_renewed(Duration asked) override { till_.renewed(asked); }
   void on_disconnected() override;
+  void on_unreachable() override;
+  std::uint64_t calls() const override { return around_.counts.running; }
+  Result<void> claim(const real::Address& address);
+  Result<std::vector<real::Address>> listen();
+  void remember();
+  void recall();
+  void configured(const control::Configuration& change);
   void welcomed(const control::Welcome& welcome);
   Result<void> begin(const control::Welcome& welcome);
   void finish(std::string why);
@@ -62,14 +73,18 @@ class Gateway final : ControlUser {
   ControlLink link_;
   Catalogue catalogue_;
   Till till_;
+  Claims claims_;
   Shipping shipping_;
   Surroundings around_;
   Service service_;
   std::unique_ptr<server::HttpServer> server_;
   GatewayId gateway_;
   std::uint64_t epoch_ = 0;
+  std::vector<real::Descriptor> port_claims_;  // of ports that nobody else shares
+  bool listening_ = false;
+  control::Configuration configuration_;     // whole, as kept on disk
   bool draining_ = false, log_closed_ = false;
-  real::Loop::Timer farewell_ = 0;
+  real::Loop::Timer farewell_ = 0, remember_ = 0;
 };
 
 // The program: serves until SIGTERM, SIGINT or the daemon says so. Returns the exit status.

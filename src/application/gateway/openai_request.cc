@@ -130,6 +130,7 @@ Result<void> read_member(std::string_view key, od::value value, std::string_view
     TRY(once(key == "n" ? seen.n : seen.best_of, key));
     TRY_ASSIGN(const auto stated, read_count(raw, key, max_choices));
     if (stated) into.choices = std::max(into.choices, *stated);
+    if (key == "best_of") into.chooses_best = stated.value_or(1) > 1;
   }
   return {};
 }

@@ -27,6 +27,7 @@ struct Asked {
   bool include_usage = false;                // the caller wants the usage at the end of a stream
   std::optional<std::uint64_t> max_tokens;   // stated; the larger of its two spellings
   std::uint64_t choices = 1;                 // the larger of n and best_of
+  bool chooses_best = false;                 // best_of is more than 1: no engine streams that
   Span model_at, stream_at, options_at;
 };
 

@@ -34,8 +34,9 @@ TEST(Bounds, hold_the_worst_case_or_a_first_slice) {
       {"stated, two choices", Kind::chat, false, 20, 2, 0, 0, 0, 3024, 40, 0},
       {"stated above the model's own", Kind::chat, false, 9000, 1, 0, 700, 0, 1512, 700, 0},
       {"the context caps the prompt", Kind::chat, false, 20, 1, 1000, 0, 0, 1000, 20, 0},
-      {"unstated, whole, model known", Kind::chat, false, {}, 1, 0, 700, 0, 1512, 700, 0},
-      {"unstated, whole, nothing known", Kind::chat, false, {}, 1, 0, 0, 0, 1512, 4096, 0},
+      {"unstated, whole, model known", Kind::chat, false, {}, 1, 0, 700, 0, 1512, 256, 256},
+      {"unstated, whole, nothing known", Kind::chat, false, {}, 1, 0, 0, 0, 1512, 256, 256},
+      {"best of two, nothing known", Kind::completions, false, {}, 2, 0, 0, 0, 3024, 8192, 0},
       {"unstated, streamed", Kind::chat, true, {}, 1, 0, 0, 0, 1512, 256, 256},
       {"usual answers are longer", Kind::chat, true, {}, 1, 0, 0, 900, 1512, 900, 256},
       {"streamed, short model", Kind::chat, true, {}, 1, 0, 100, 0, 1512, 100, 0},
@@ -48,6 +49,7 @@ TEST(Bounds, hold_the_worst_case_or_a_first_slice) {
     asked.stream = row.stream;
     asked.max_tokens = row.max_tokens;
     asked.choices = row.choices;
+    asked.chooses_best = std::string_view(row.name).starts_with("best of");
     control::EndpointEntry endpoint;
     endpoint.context_tokens = row.context;
     endpoint.max_output_tokens = row.max_output;
@@ -112,7 +114,7 @@ TEST(EventMeter, counts_and_hides_in_any_pieces) {
       "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":2}}\n\n"
       "data: [DONE]\n\n";
   for (std::size_t step = 1; step < stream.size(); step += 5) {
-    EventMeter meter(false);
+    EventMeter meter(Relay::events);
     const auto got = relay(meter, stream, step);
     EXPECT_EQ(got.text, ": hello\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"ab\"}}]}\n\n"
                         "data: {\"choices\":[{\"text\":\"cde\"}]}\n\ndata: plain words\n\n"
@@ -121,7 +123,7 @@ TEST(EventMeter, counts_and_hides_in_any_pieces) {
     EXPECT_EQ(meter.chunks(), 2u);
     EXPECT_EQ(meter.content_bytes(), 5u);
     EXPECT_EQ(meter.usage()->output, 2u);
-    EventMeter wanted(true);
+    EventMeter wanted(Relay::events_with_usage);
     const auto all = relay(wanted, stream, step);
     EXPECT_NE(all.text.find("\"completion_tokens\":2"), std::string::npos);
     EXPECT_EQ(all.text.find("\"completion_tokens\":1"), std::string::npos);
@@ -129,14 +131,14 @@ TEST(EventMeter, counts_and_hides_in_any_pieces) {
 }
 
 TEST(EventMeter, bounds_what_the_engine_does_not_count) {
-  EventMeter meter(false);
+  EventMeter meter(Relay::events);
   relay(meter, "data: {\"choices\":[{\"text\":\"0123456789\"}]}\n\n", 1000);
   EXPECT_EQ(meter.output_bound(), 5u);  // cautious: two bytes a token
   relay(meter, "data: {\"choices\":[{\"text\":\"\"}]}\n\n", 1000);
   EXPECT_EQ(meter.chunks(), 2u);
-  EventMeter failed(false);
+  EventMeter failed(Relay::events);
   EXPECT_EQ(relay(failed, "data: {\"error\":{}}\n\n", 1000).end, "error");
-  EventMeter cut(false);
+  EventMeter cut(Relay::events);
   EXPECT_EQ(relay(cut, "data: [DONE]", 1000).end, "done");
 }
 

@@ -79,7 +79,8 @@ Result<void> Service::check_method(const Route& route, const http::RequestHead& 
 }
 
 ControlPlane Service::plane() const {
-  return around_.control.connected() ? ControlPlane::connected : ControlPlane::away;
+  const bool asked = around_.control.connected() && around_.catalogue.current();
+  return asked ? ControlPlane::connected : ControlPlane::away;
 }
 
 Result<Caller> Service::caller_of(const http::RequestHead& head) const {
@@ -194,6 +195,12 @@ Result<Order> Service::order_for(const Route& route, const Caller& caller,
     TRY_ASSIGN(order.asked, read_request(request.body));
     if (order.kind == Kind::embeddings) order.asked.stream = false;
     order.target = std::string(path);
+  }
+  if (const auto key = request.head.fields.find("idempotency-key")) {
+    if (key->empty() || key->size() > control::max_idempotency_key) {
+      return invalid("must have 1 to 255 characters").at("Idempotency-Key");
+    }
+    order.idempotency_key = std::string(*key);
   }
   const auto& model = order.asked.model;
   TRY(may_call(*caller, model));

@@ -31,22 +31,34 @@ void Shipping::progressed() {
   });
 }
 
-Result<void> Shipping::recover(GatewayId gateway, std::uint64_t epoch, Log& into) {
+// A process that died before its first record was durable left no log, or an empty one. It never
+// spent anything if it was never lent anything.
+Result<journal::UsageLog> Shipping::open_dead(GatewayId gateway, const control::OwedLog& owed,
+                                              metering::Log& folded) {
+  auto log = journal::recover_usage_log(
+      disk_, gateway, owed.epoch,
+      [&](const journal::Batch& batch) { return fold_batch(batch, folded); });
+  const bool never_begun = !log && log.error().code == Code::not_found && !owed.lent &&
+                           owed.acknowledged == 0;
+  if (!never_begun) return log;
+  journal::Mark mark{};
+  entropy_.fill(std::as_writable_bytes(std::span(mark)));
+  return journal::begin_usage_log(disk_, gateway, owed.epoch, mark);
+}
+
+Result<void> Shipping::recover(GatewayId gateway, const control::OwedLog& owed, Log& into) {
   metering::Log folded;
-  TRY_ASSIGN(auto log, journal::recover_usage_log(
-                           disk_, gateway, epoch,
-                           [&](const journal::Batch& batch) { return fold_batch(batch, folded); }));
-  if (!folded.closed) {
-    std::vector<std::string> bodies;
-    for (const auto& record : lease::recover(folded, clock_.now())) {
-      bodies.push_back(codec::encode(record));
-    }
-    std::vector<journal::Record> group;
-    for (const auto& body : bodies) group.push_back({usage_record_type, body});
-    if (!group.empty()) {
-      TRY(journal::append_now(*log.journal, group, journal::Purpose::closing));
-    }
+  TRY_ASSIGN(auto log, open_dead(gateway, owed, folded));
+  std::vector<std::string> bodies;
+  if (log.journal->appended() == 0) {
+    bodies.push_back(codec::encode(lease::open_log(gateway, owed.epoch, clock_.now())));
   }
+  for (const auto& record : lease::recover(folded, clock_.now())) {
+    bodies.push_back(codec::encode(record));
+  }
+  std::vector<journal::Record> group;
+  for (const auto& body : bodies) group.push_back({usage_record_type, body});
+  if (!group.empty()) TRY(journal::append_now(*log.journal, group, journal::Purpose::closing));
   into.last = log.journal->durable();
   into.recovered = std::move(log);
   into.log = &*into.recovered;
@@ -56,18 +68,18 @@ Result<void> Shipping::recover(GatewayId gateway, std::uint64_t epoch, Log& into
 std::vector<std::string> Shipping::owe(GatewayId gateway,
                                        const std::vector<control::OwedLog>& owed) {
   std::vector<std::string> lost;
-  for (const auto& [epoch, acknowledged] : owed) {
-    auto& log = logs_[epoch];
+  for (const auto& one : owed) {
+    auto& log = logs_[one.epoch];
     if (log.log == nullptr) {
-      auto recovered = recover(gateway, epoch, log);
+      auto recovered = recover(gateway, one, log);
       if (!recovered) {
-        lost.push_back("the usage log of epoch " + std::to_string(epoch) +
+        lost.push_back("the usage log of epoch " + std::to_string(one.epoch) +
                        " cannot be recovered: " + recovered.error().what);
-        logs_.erase(epoch);
+        logs_.erase(one.epoch);
         continue;
       }
     }
-    log.acknowledged = acknowledged;
+    log.acknowledged = one.acknowledged;
     log.shipper.reset();
   }
   ship_all();

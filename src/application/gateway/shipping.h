@@ -18,8 +18,9 @@ constexpr Duration shipping_delay = milliseconds(10);
 // connection, so that nothing is missed and repeats are harmless.
 class Shipping {
  public:
-  Shipping(real::Loop& loop, const world::Clock& clock, world::Disk& disk, ControlSender& sender)
-      : loop_(loop), clock_(clock), disk_(disk), sender_(sender) {}
+  Shipping(real::Loop& loop, const world::Clock& clock, world::Disk& disk,
+           world::Entropy& entropy, ControlSender& sender)
+      : loop_(loop), clock_(clock), disk_(disk), entropy_(entropy), sender_(sender) {}
   ~Shipping() { loop_.cancel(timer_); }
 
   // The living log. Call progressed() after each commit.
@@ -47,13 +48,16 @@ class Shipping {
     journal::Sequence last = 0;                  // 0: it goes on
     bool in_flight = false, ended = false;
   };
-  Result<void> recover(GatewayId gateway, std::uint64_t epoch, Log& into);
+  Result<void> recover(GatewayId gateway, const control::OwedLog& owed, Log& into);
+  Result<journal::UsageLog> open_dead(GatewayId gateway, const control::OwedLog& owed,
+                                      metering::Log& folded);
   void ship_all();
   void ship(std::uint64_t epoch, Log& log);
 
   real::Loop& loop_;
   const world::Clock& clock_;
   world::Disk& disk_;
+  world::Entropy& entropy_;
   ControlSender& sender_;
   std::map<std::uint64_t, Log> logs_;
   std::uint64_t own_ = 0;

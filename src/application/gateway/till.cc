@@ -11,6 +11,7 @@ constexpr Duration ask_again = milliseconds(50);  // after the control plane has
 constexpr int max_questions = 16;                 // of one waiter, unless told to wait
 constexpr std::string_view short_of_money = "lease_short";
 constexpr std::string_view window_over = "lease_window_over";
+constexpr std::string_view expired = "lease_expired";
 
 // What requests of this kind have in common, but for the leases.
 metering::Terms terms_of(const Purchase& purchase) {
@@ -27,6 +28,18 @@ metering::Terms terms_of(const Purchase& purchase) {
   terms.version = purchase.tariff.version;
   terms.prices = purchase.tariff.prices;
   return terms;
+}
+
+// What asking the control plane can mend: it lends what is missing, and its answer renews the right
+// to spend.
+bool can_be_asked_for(const Error& error) {
+  return error.reason == short_of_money || error.reason == expired;
+}
+
+Error lent_to_others() {
+  return unavailable("the rest of the budget is held for other requests or lent to other gateways")
+      .because("budget_lent")
+      .retried(Retry::later, seconds(1).ns);
 }
 
 Error away() {
@@ -65,10 +78,11 @@ Till::KindKey Till::key_of(const Purchase& purchase) {
 }
 
 void Till::open(const Purchase& purchase, Opened opened) {
-  if (!is_open()) return opened(away());
+  if (closing_) return opened(away());
   const auto key = key_of(purchase);
   Waiter waiter;
   waiter.purchase = purchase;
+  waiter.came = clock_.since_boot();
   waiter.opened = std::move(opened);
   kinds_[key].waiting.push_back(std::move(waiter));
   serve(key);
@@ -83,6 +97,7 @@ void Till::extend(const Purchase& purchase, std::uint64_t hold, const Counts& de
   Waiter waiter;
   waiter.purchase = purchase;
   waiter.hold = hold;
+  waiter.came = clock_.since_boot();
   waiter.delivered = delivered;
   waiter.total = total;
   waiter.extended = std::move(extended);
@@ -105,16 +120,16 @@ void Till::serve(const KindKey& key) {
 
 // Opens or extends for the first waiter, and tells it; or says what is missing.
 Till::Step Till::attempt(Kind& kind, lease::Ask& missing) {
-  const auto is_short = [](const Error& error) { return error.reason == short_of_money; };
+  if (!writer_) return Step::ask;  // nobody has welcomed this gateway yet
   if (kind.waiting.front().hold == 0) {
     auto held = attempt_open(kind, kind.waiting.front(), missing);
-    if (!held && is_short(held.error())) return Step::ask;
+    if (!held && can_be_asked_for(held.error())) return Step::ask;
     const auto waiter = std::move(kind.waiting.front());
     kind.waiting.pop_front();
     waiter.opened(std::move(held));
   } else {
     auto extended = attempt_extension(kind.waiting.front(), missing);
-    if (!extended && is_short(extended.error())) return Step::ask;
+    if (!extended && can_be_asked_for(extended.error())) return Step::ask;
     const auto waiter = std::move(kind.waiting.front());
     kind.waiting.pop_front();
     waiter.extended(std::move(extended));
@@ -135,7 +150,7 @@ Result<Held> Till::attempt_open(Kind& kind, const Waiter& waiter, lease::Ask& mi
     kind.leases.clear();
     opened = unavailable("a new window").because(std::string(short_of_money));
   }
-  if (!opened && opened.error().reason == short_of_money) {
+  if (!opened && can_be_asked_for(opened.error())) {
     // What is free of the leases counts: with it, the last of a budget can be spent.
     auto terms = terms_of(purchase);
     terms.leases = kind.leases;
@@ -149,7 +164,7 @@ Result<Held> Till::attempt_open(Kind& kind, const Waiter& waiter, lease::Ask& mi
 Result<journal::Sequence> Till::attempt_extension(const Waiter& waiter, lease::Ask& missing) {
   auto extended = lease::extend(holder_, waiter.hold, waiter.delivered, waiter.total,
                                 waiter.purchase.slice, clock_.since_boot());
-  if (!extended && extended.error().reason == short_of_money) {
+  if (!extended && can_be_asked_for(extended.error())) {
     TRY_ASSIGN(missing, lease::ask_for(holder_, waiter.hold, waiter.total));
   }
   TRY_ASSIGN(const LogRecord record, std::move(extended));
@@ -158,7 +173,7 @@ Result<journal::Sequence> Till::attempt_extension(const Waiter& waiter, lease::A
 
 void Till::ask(const KindKey& key, Kind& kind, const lease::Ask& missing) {
   auto& waiter = kind.waiting.front();
-  if (!sender_.connected()) return refuse_first(kind, away());
+  if (!sender_.connected()) return wait_more(key, kind, away());
   if (++waiter.asked > max_questions && !waiter.told_to_wait) {
     return refuse_first(kind, unavailable("the control plane lends less than it says")
                                   .because("lease_short"));
@@ -217,6 +232,7 @@ void Till::answered(const control::LeaseAnswer& answer) {
   auto& kind = kinds_[key];
   kind.asked = 0;
   renewed(kind.asked_at);
+  kind.stalled = kind.stalled && answer.outcome == control::LeaseOutcome::wait;
   switch (answer.outcome) {
     case control::LeaseOutcome::granted: {
       auto learned = learn(kind, answer);
@@ -225,7 +241,7 @@ void Till::answered(const control::LeaseAnswer& answer) {
     }
     case control::LeaseOutcome::wait: {
       auto taken = take(answer.leases);
-      if (taken) wait_more(key, kind);
+      if (taken) wait_more(key, kind, lent_to_others());
       else refuse_first(kind, taken.error());
       break;
     }
@@ -238,17 +254,15 @@ void Till::answered(const control::LeaseAnswer& answer) {
   serve(key);
 }
 
-// Others give back what they do not need; that takes a moment, but not for ever.
-void Till::wait_more(const KindKey& key, Kind& kind) {
+// Others give back what they do not need, and a daemon that restarts comes back: that takes a
+// moment, but not for ever. Who stood in line meanwhile has waited too.
+void Till::wait_more(const KindKey& key, Kind& kind, const Error& otherwise) {
   auto& waiter = kind.waiting.front();
+  waiter.told_to_wait = true;
   const auto now = clock_.since_boot();
-  if (!std::exchange(waiter.told_to_wait, true)) {
-    waiter.patience_ends = kind.asked_at + lease::budget_wait;
-  }
-  if (now >= waiter.patience_ends) {
-    return refuse_first(kind, unavailable("the rest of the budget is lent to other gateways")
-                                  .because("budget_lent")
-                                  .retried(Retry::later, seconds(1).ns));
+  if (!std::exchange(kind.stalled, true)) kind.stalled_since = now;
+  if (now >= std::max(kind.stalled_since, waiter.came) + lease::budget_wait) {
+    return refuse_first(kind, otherwise);
   }
   kind.again = loop_.after(ask_again, [this, key] {
     kinds_[key].again = 0;
@@ -307,12 +321,12 @@ void Till::renewed(Duration asked) { lease::renew(holder_, asked); }
 
 void Till::budgets_changed(std::uint64_t budgets) {
   for (auto& [key, kind] : kinds_) {
-    if (kind.budgets < budgets) kind.terms = 0;
+    if (kind.budgets != budgets) kind.terms = 0;
   }
 }
 
 void Till::disconnected() {
-  // Who waits for an answer that will not come asks again, and is then told that nobody is there.
+  // Who waits for an answer that will not come asks again, once somebody is there.
   std::vector<KindKey> asked;
   for (const auto& [serial, key] : std::exchange(questions_, {})) {
     kinds_[key].asked = 0;

@@ -100,7 +100,7 @@ class Till {
     Counts delivered, total;
     Opened opened;
     Extended extended;
-    Duration patience_ends;  // since boot; set when it is first told to wait
+    Duration came;           // since boot
     bool told_to_wait = false;
     int asked = 0;           // how often
   };
@@ -112,6 +112,8 @@ class Till {
     std::uint64_t asked = 0;       // serial of the question under way; 0: none
     Duration asked_at;
     real::Loop::Timer again = 0;
+    bool stalled = false;          // nobody has got an answer but "wait" …
+    Duration stalled_since;        // … since then
   };
 
   static KindKey key_of(const Purchase& purchase);
@@ -128,7 +130,9 @@ class Till {
   void refuse_first(Kind& kind, const Error& error);
   Result<void> take(const std::vector<lease::Lease>& leases);
   Result<void> learn(Kind& kind, const control::LeaseAnswer& answer);
-  void wait_more(const KindKey& key, Kind& kind);
+  // Lets the first waiter ask again in a moment, unless nothing has moved for lease::budget_wait
+  // and it was there all the time: then it is refused for that reason.
+  void wait_more(const KindKey& key, Kind& kind, const Error& otherwise);
   void resolved();
 
   real::Loop& loop_;
