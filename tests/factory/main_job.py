@@ -1,5 +1,6 @@
 """The whole main job on a real factory: data, training, gate, registry, endpoint, tokens, bill."""
 
+import concurrent.futures
 import decimal
 import json
 import pathlib
@@ -11,7 +12,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
 import tap
 
-from factory import FIRST, PROJECT, Factory, wait_for
+from factory import FIRST, PROJECT, Factory, Failed, wait_for
 
 STEPS = ["extract", "ingest", "train", "evaluate", "gate", "register", "deploy"]
 
@@ -41,22 +42,14 @@ class MainJob(unittest.TestCase):
     def tearDownClass(cls):
         cls.factory.remove()
 
-    def call(self, **fields):
+    def call(self, key_of_call=None, **fields):
         request = urllib.request.Request(
             f"{self.factory.model_url}/completions",
             json.dumps({"model": "first-factory", "prompt": "And God said", **fields}).encode(),
-            {"authorization": f"Bearer {self.key}", "content-type": "application/json"})
+            {"authorization": f"Bearer {self.key}", "content-type": "application/json",
+             **({"idempotency-key": key_of_call} if key_of_call else {})})
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
-
-    def answers(self):
-        """Whether the endpoint answers; "unavailable" is what a client library asks again about."""
-        try:
-            return b"text" in self.call(max_tokens=2)
-        except urllib.error.HTTPError as refused:
-            if refused.code != 503:
-                raise
-            return False
 
     def billed(self, meter):
         """What the statement says was counted of a meter."""
@@ -130,7 +123,55 @@ class MainJob(unittest.TestCase):
         self.factory.kill()
         self.factory.start()
         self.assertEqual(self.factory.items("model", "list", "-p", PROJECT), models)
-        wait_for("the endpoint to answer", self.answers)
+        # A gateway waits for its daemon rather than say "unavailable".
+        self.assertIn(b"text", self.call(max_tokens=2))
+
+    def test_a_call_is_answered_while_the_daemon_restarts(self):
+        gateways = self.factory.items("gateway", "list")
+        self.factory.kill()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            during = pool.submit(self.call, max_tokens=2)
+            self.factory.start()
+            self.assertIn(b"text", during.result())
+        after = self.factory.items("gateway", "list")
+        self.assertEqual([one["process"] for one in after], [one["process"] for one in gateways])
+        self.assertTrue(all(one["connected"] and one["lease"] == "live" for one in after), after)
+
+    def test_a_second_factory_does_not_share_the_gateways_port(self):
+        other = Factory({"gateway_listen": f"127.0.0.1:{self.factory.gateway_port}"})
+        try:
+            with self.assertRaises(Failed) as refused:
+                other.start()
+            said = str(refused.exception)
+            for word in ("gateway_listen", f"127.0.0.1:{self.factory.gateway_port} is in use",
+                         "choose another address"):
+                self.assertIn(word, said)
+        finally:
+            other.remove()
+
+    def test_what_a_gateway_prints_goes_to_its_own_bounded_file(self):
+        process = self.factory.items("gateway", "list")[0]["process"]
+        printed = pathlib.Path(f"/proc/{process}/fd/1").readlink()
+        self.assertEqual(printed, self.factory.state / "logs" / "gateway-local-1.log")
+        self.assertEqual(pathlib.Path(f"/proc/{process}/fd/2").readlink(), printed)
+
+    def test_an_idempotency_key_is_charged_once_across_a_restart(self):
+        before = self.billed("output_tokens")
+        fields = {"max_tokens": 3, "temperature": 0}
+        first = json.loads(self.call(key_of_call="once", **fields))
+        self.factory.kill()
+        self.factory.start()
+        for again in (fields, {**fields, "max_tokens": 4}):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                self.call(key_of_call="once", **again)
+            self.assertEqual(refused.exception.code, 409)
+            self.assertIn("req_", refused.exception.read().decode())
+        json.loads(self.call(key_of_call="another", **fields))
+
+        def billed():
+            return (self.billed("output_tokens") - before
+                    == 2 * first["usage"]["completion_tokens"])
+        wait_for("two calls to be billed", billed)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 namespace bessemer::daemon {
 
 // Prints every durable record of every usage log of a state directory, sealed ones too, one a
-// line: {"gateway":…,"epoch":…,"sequence":…,"record":{"hold_settled":{…}}}. Only reads: beside
+// line: {"gateway":..,"epoch":..,"sequence":..,"record":{"hold_settled":{..}}}. Only reads: beside
 // living gateways too. Errors: those of the logs, naming the file.
 Result<void> print_usage(world::Disk& disk);
 

@@ -394,8 +394,8 @@ void Call::finish_assembled(std::string_view unfinished, std::string fields) {
   });
 }
 
-// A hold that could not grow leaves the caller what it paid for, as a limit of length does. Whose key
-// is over gets nothing and pays nothing.
+// A hold that could not grow leaves the caller what it paid for, as a limit of length does. Whose
+// key is over gets nothing and pays nothing.
 void Call::cut_assembled(const Error& why) {
   if (why.code == Code::unauthenticated || meter_.chunks() == 0) {
     return give_up(why, metering::VoidReason::refused);
