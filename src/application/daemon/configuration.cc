@@ -6,6 +6,8 @@
 
 #include "base/codec.h"
 #include "base/digest.h"
+#include "base/text.h"
+#include "governance/metering/usage_log.h"
 
 namespace bessemer::daemon {
 namespace {
@@ -39,6 +41,15 @@ control::KeyEntry entry_of(const factory::State& state, const access::Key& key, 
   return entry;
 }
 
+// What a replica's engine can take, as the labels of its workload say; 0: they do not. Callers'
+// holds are bounded by it.
+std::uint64_t told(const workload::Spec& spec, const std::string& label) {
+  const auto found = spec.labels.find(label);
+  const auto number =
+      found == spec.labels.end() ? std::nullopt : parse_unsigned(found->second);
+  return std::min(number.value_or(0), metering::max_request_tokens);
+}
+
 control::EndpointEntry entry_of(const factory::State& state, const deployment::Endpoint& endpoint,
                                 const executor::LocalExecutor& executor) {
   control::EndpointEntry entry;
@@ -69,6 +80,8 @@ control::EndpointEntry entry_of(const factory::State& state, const deployment::E
     one.name = to_text(key.task) + "/" + std::to_string(key.generation);
     one.connect = "service:" + executor.directory_of(key) + "/service";
     one.ready = replica.phase == deployment::ReplicaPhase::ready;
+    entry.context_tokens = told(found->spec, "context-tokens");
+    entry.max_output_tokens = told(found->spec, "max-output-tokens");
     entry.replicas.push_back(std::move(one));
   }
   return entry;
