@@ -1,6 +1,7 @@
 // The usage log's writer: records in, told when they are durable.
 #include "application/gateway/log_writer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -17,6 +18,7 @@ LogWriter::LogWriter(real::Loop& loop, journal::UsageLog log,
 
 LogWriter::~LogWriter() {
   *alive_ = false;
+  loop_.cancel(later_);
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -55,9 +57,19 @@ void LogWriter::commit_soon() {
 
 void LogWriter::hand_over() {
   scheduled_ = false;
-  if (in_flight_ || failed_) return;
+  if (in_flight_ || failed_ || later_ != 0) return;
+  const auto now = loop_.now();
+  paid_until_ = std::max(paid_until_, now);
+  if (paid_until_ - now > commits_ahead) {
+    later_ = loop_.after(paid_until_ - now - commits_ahead, [this] {
+      later_ = 0;
+      hand_over();
+    });
+    return;
+  }
   auto staged = log_.journal->take_staged();
   if (staged.empty()) return;
+  paid_until_ = paid_until_ + commit_every;
   in_flight_ = true;
   {
     const std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 // The usage log's writer: records in, told when they are durable. One commit at a time, on its own
-// thread; what comes meanwhile shares the next one.
+// thread; what comes meanwhile shares the next one. At once while there is little to do, and not
+// more often than once a millisecond under load: a sync costs as much as a request.
 #pragma once
 #include <condition_variable>
 #include <functional>
@@ -15,6 +16,9 @@
 #include "world/real/loop.h"
 
 namespace bessemer::gateway {
+
+constexpr Duration commit_every = milliseconds(1);
+constexpr Duration commits_ahead = milliseconds(8);
 
 // The journal's type number of every usage record; what it is, its body says.
 constexpr std::uint16_t usage_record_type = 1;
@@ -54,6 +58,8 @@ class LogWriter {
   std::multimap<journal::Sequence, real::Work> waiting_;
   journal::Sequence durable_ = 0;
   bool scheduled_ = false, in_flight_ = false, failed_ = false;
+  Duration paid_until_;          // each commit costs a millisecond; a few may be had in advance
+  real::Loop::Timer later_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for works that are still posted
 
   std::mutex mutex_;

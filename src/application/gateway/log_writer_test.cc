@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "world/real/clock.h"
 #include "world/simulated/disk.h"
 
 namespace bessemer::gateway {
@@ -44,6 +45,22 @@ TEST(LogWriter, tells_durability_in_order) {
   bool at_once = false;
   writer.when_durable(200, [&] { at_once = true; });
   EXPECT_TRUE(at_once);
+}
+
+TEST(LogWriter, commits_at_once_but_no_more_than_once_a_millisecond_for_long) {
+  auto loop = real::Loop::open().value();
+  simulated::SimulatedDisk disk(3);
+  LogWriter writer(*loop, begin(disk), [](const Error& error) { FAIL() << to_text(error); });
+  constexpr int commits = 40;
+  const auto began = real::RealClock().since_boot();
+  for (int i = 1; i <= commits; ++i) {
+    ASSERT_TRUE(writer.append(opened, journal::Purpose::ordinary));
+    const auto sequence = writer.appended();
+    ASSERT_TRUE(turn_until(*loop, [&] { return writer.durable() == sequence; }));
+  }
+  const auto took = real::RealClock().since_boot() - began;
+  const auto ahead = commits_ahead.ns / commit_every.ns + 1;
+  EXPECT_GE(took.ns, (commits - ahead) * commit_every.ns - commit_every.ns);
 }
 
 TEST(LogWriter, releases_nothing_after_a_failed_commit) {

@@ -5,19 +5,18 @@
 
 namespace bessemer::http {
 
-constexpr bool is_token_char(char c) {
-  constexpr auto table = [] {
-    std::array<bool, 256> allowed{};
-    for (char t = 'a'; t <= 'z'; ++t) allowed[static_cast<unsigned char>(t)] = true;
-    for (char t = 'A'; t <= 'Z'; ++t) allowed[static_cast<unsigned char>(t)] = true;
-    for (char t = '0'; t <= '9'; ++t) allowed[static_cast<unsigned char>(t)] = true;
-    for (const char t : std::string_view("!#$%&'*+-.^_`|~")) {
-      allowed[static_cast<unsigned char>(t)] = true;
-    }
-    return allowed;
-  }();
-  return table[static_cast<unsigned char>(c)];
-}
+// Outside of the function, which would make it anew in each call.
+inline constexpr auto token_chars = [] {
+  std::array<bool, 256> allowed{};
+  for (char t = 'a'; t <= 'z'; ++t) allowed[static_cast<unsigned char>(t)] = true;
+  for (char t = 'A'; t <= 'Z'; ++t) allowed[static_cast<unsigned char>(t)] = true;
+  for (char t = '0'; t <= '9'; ++t) allowed[static_cast<unsigned char>(t)] = true;
+  for (const char t : std::string_view("!#$%&'*+-.^_`|~")) {
+    allowed[static_cast<unsigned char>(t)] = true;
+  }
+  return allowed;
+}();
+constexpr bool is_token_char(char c) { return token_chars[static_cast<unsigned char>(c)]; }
 
 // Visible characters, space, tab and bytes above 0x7f: no control characters.
 constexpr bool is_text_char(char c) {
