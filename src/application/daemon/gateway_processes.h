@@ -22,8 +22,8 @@ struct GatewayProcessOptions {
 
 // A process is found again after a restart of the daemon by `run/<name>.pid`; one that has ended
 // is started again, with a pause that doubles while it ends at once. What it prints goes to
-// `logs/gateway-<name>.log`; the one before is kept as `NAME.1`. All of them inherit the claim on the
-// port, so that no other factory's gateways share it.
+// `logs/gateway-<name>.log`; the one before is kept beside it. All of them inherit the claim on
+// the port, so that no other factory's gateways share it.
 class GatewayProcesses {
  public:
   GatewayProcesses(GatewayProcessOptions options, real::Loop& loop, world::Disk& disk);

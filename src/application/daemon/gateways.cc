@@ -119,7 +119,8 @@ Gateways::Gateways(engine::Engine& engine, const executor::LocalExecutor& execut
       claims_(engine, clock),
       intake_(engine, disk, clock, loop, [this](RequestId request, UsageIntake::End end) {
         claims_.ended(request, end);
-      }) {
+      }),
+      sealer_(engine, disk, clock, loop) {
   engine_.watch([this](const factory::Fact& fact) {
     changed_ = changed_ || concerns_gateways(fact.event);
     if (const auto* lent = std::get_if<lease::Event>(&fact.event)) {
@@ -142,6 +143,7 @@ Result<void> Gateways::listen(const real::Address& address) {
                const std::uint64_t number = next_peer_++;
                peers_.emplace(number, std::make_unique<Peer>(*this, number, std::move(socket)));
              }));
+  sealer_.seal_what_is_left();
   return {};
 }
 
@@ -290,6 +292,10 @@ void Gateways::end_epoch(Peer& peer, const control::EpochEnded& ended) {
   intake_.forget(peer.gateway, ended.epoch);
   claims_.epoch_over(peer.gateway, ended.epoch);
   answer(peer, control::EpochSettled{ended.epoch});
+  // Not before the end is durable: until then the log may be asked for again.
+  engine_.when_durable(engine_.applied(), [this, key = lease::EpochKey(peer.gateway, ended.epoch)] {
+    sealer_.seal(key);
+  });
 }
 
 void Gateways::send_recalls() {

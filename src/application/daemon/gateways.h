@@ -9,6 +9,7 @@
 #include "application/control/messages.h"
 #include "application/daemon/key_claims.h"
 #include "application/daemon/usage_intake.h"
+#include "application/daemon/usage_sealer.h"
 #include "application/engine/engine.h"
 #include "compute/executor/local/local.h"
 #include "world/real/connection.h"
@@ -59,6 +60,7 @@ class Gateways {
   world::Entropy& entropy_;
   KeyClaims claims_;
   UsageIntake intake_;
+  UsageSealer sealer_;
   std::unique_ptr<real::Listener> listener_;
   std::map<std::uint64_t, std::unique_ptr<Peer>> peers_;
   std::uint64_t next_peer_ = 1;

@@ -3,18 +3,14 @@
 
 #include <cstring>
 
+#include "application/daemon/usage_seal.h"
 #include "base/codec.h"
 
 namespace bessemer::daemon {
 namespace {
 
 constexpr std::string_view folder = "usage/intake";
-constexpr std::size_t max_range = 4u << 20;
 constexpr std::size_t length_bytes = 4;
-
-std::string file_of(const lease::EpochKey& key) {
-  return std::string(folder) + "/" + to_text(key.first) + "-" + std::to_string(key.second);
-}
 
 // The request whose hold a record ends.
 std::optional<std::pair<std::uint64_t, UsageIntake::End>> end_of(
@@ -55,7 +51,7 @@ Result<void> UsageIntake::fold(Intake& intake, std::string_view batches,
 // Folds what was stored up to what was counted; what was stored and never counted comes again.
 Result<void> UsageIntake::open(world::Disk& disk, const lease::EpochKey& key,
                                journal::Sequence reported, Intake& intake, Counted& before) {
-  const std::string path = file_of(key);
+  const std::string path = intake_path(key);
   TRY(disk.make_directories(folder));
   TRY_ASSIGN(intake.file, disk.open(path, disk.exists(path) ? world::OpenMode::read_write
                                                             : world::OpenMode::create));
@@ -65,7 +61,7 @@ Result<void> UsageIntake::open(world::Disk& disk, const lease::EpochKey& key,
     TRY(intake.file->read_at(intake.end, head));
     std::uint32_t length = 0;
     std::memcpy(&length, head, length_bytes);
-    if (length > max_range || intake.end + length_bytes + length > size) break;
+    if (length > max_shipped_range || intake.end + length_bytes + length > size) break;
     std::string batches(length, '\0');
     TRY(intake.file->read_at(intake.end + length_bytes, batches));
     TRY(fold(intake, batches, ~journal::Sequence{0}, before));
@@ -81,7 +77,7 @@ Result<UsageIntake::Counted> UsageIntake::store(world::Disk& disk, const lease::
                                                 std::string_view batches, Intake& intake) {
   Counted counted;
   if (!intake.file) TRY(open(disk, key, reported, intake, counted));
-  if (batches.size() > max_range) return invalid("a shipped range is too long");
+  if (batches.size() > max_shipped_range) return invalid("a shipped range is too long");
   TRY(fold(intake, batches, reported, counted));
   if (intake.head.sequence <= reported) return counted;
   std::string framed(length_bytes, '\0');

@@ -23,10 +23,10 @@ DESCRIBE(Line, gateway, epoch, sequence, record)
 
 void print(const Line& line) { fmt::print("{}\n", json::write(line)); }
 
-// The sealed stretches; gives the first record behind them.
-Result<journal::Sequence> print_sealed(world::Disk& disk, const std::string& directory,
-                                       Line line) {
-  journal::Sequence next = 1;
+// The sealed stretches; gives the first record behind them, none when the log ends there.
+Result<std::optional<journal::Sequence>> print_sealed(world::Disk& disk,
+                                                      const std::string& directory, Line line) {
+  std::optional<journal::Sequence> next = 1;
   TRY_ASSIGN(const auto stretches, journal::list_sealed_usage(disk, directory));
   for (const journal::Sequence first : stretches) {
     TRY_ASSIGN(const auto sealed, journal::read_sealed_usage(disk, directory, first, {}));
@@ -38,6 +38,7 @@ Result<journal::Sequence> print_sealed(world::Disk& disk, const std::string& dir
       ++line.sequence;
     }
     next = sealed.last + 1;
+    if (std::holds_alternative<metering::LogClosed>(line.record)) next.reset();
   }
   return next;
 }
@@ -45,8 +46,10 @@ Result<journal::Sequence> print_sealed(world::Disk& disk, const std::string& dir
 Result<void> print_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch) {
   const std::string directory = journal::usage_directory(gateway, epoch);
   Line line{gateway, epoch, 0, {}};
-  TRY_ASSIGN(const journal::Sequence next, print_sealed(disk, directory, line));
-  auto opened = journal::read_journal(disk, directory, next);
+  // Opened first: what is sealed meanwhile stays readable through it.
+  auto opened = journal::read_journal(disk, directory, 1);
+  TRY_ASSIGN(const auto next, print_sealed(disk, directory, line));
+  if (!next) return {};
   if (!opened && opened.error().code == Code::not_found) return {};
   TRY_ASSIGN(const auto cursor, std::move(opened));
   journal::Batch batch;
@@ -56,7 +59,7 @@ Result<void> print_log(world::Disk& disk, GatewayId gateway, std::uint64_t epoch
     journal::Records records(batch.body);
     journal::Record record;
     for (line.sequence = batch.first; records.next(record); ++line.sequence) {
-      if (line.sequence < next) continue;
+      if (line.sequence < *next) continue;
       TRY_ASSIGN(line.record, codec::decode<metering::LogRecord>(record.bytes));
       print(line);
     }

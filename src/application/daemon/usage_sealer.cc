@@ -1,0 +1,62 @@
+// Seals the logs of gateways' lives that are over, and states each stretch in the journal.
+#include "application/daemon/usage_sealer.h"
+
+#include <fmt/format.h>
+
+#include "application/daemon/log.h"
+
+namespace bessemer::daemon {
+namespace {
+
+// The raw log stays, and nothing is lost but room.
+void complain(const lease::EpochKey& key, const Error& error) {
+  log_line("error", "a usage log could not be sealed",
+           {{"gateway", to_text(key.first)}, {"epoch", std::to_string(key.second)},
+            {"error", to_text(error)}});
+}
+
+}  // namespace
+
+void UsageSealer::seal_what_is_left() {
+  const auto stored = stored_logs(disk_);
+  if (!stored) return;
+  for (const auto& key : *stored) {
+    if (!engine_.state().lease.epochs.contains(key)) seal(key);
+  }
+}
+
+void UsageSealer::seal(const lease::EpochKey& key) {
+  worker_.post([this, key, &disk = disk_]() -> Worker::Then {
+    auto sealed = std::make_shared<Result<std::vector<Stretch>>>(seal_log(disk, key));
+    return [this, key, sealed] {
+      if (*sealed) state(key, **sealed);
+      else if (sealed->error().code != Code::not_found) complain(key, sealed->error());
+    };
+  });
+}
+
+void UsageSealer::state(const lease::EpochKey& key, const std::vector<Stretch>& stretches) {
+  Context context;
+  context.now = context.occurred_at = clock_.now();
+  context.origin = Origin::observed;
+  for (const auto& stretch : stretches) {
+    audit::RecordAccess entry;
+    entry.resource = "usage_log";
+    entry.action = "seal";
+    entry.target = to_text(stretch.gateway) + fmt::format("/{} {}-{} ", stretch.epoch,
+                                                          stretch.first, stretch.last) +
+                   to_text(stretch.digest);
+    entry.from = "local";
+    const auto stated = engine_.submit(audit::Command(entry), context);
+    if (!stated) return complain(key, stated.error());
+  }
+  engine_.when_durable(engine_.applied(), [this, key] {
+    worker_.post([key, &disk = disk_]() -> Worker::Then {
+      auto dropped = drop_raw_log(disk, key);
+      if (dropped) return {};
+      return [key, error = dropped.error()] { complain(key, error); };
+    });
+  });
+}
+
+}  // namespace bessemer::daemon
