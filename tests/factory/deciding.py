@@ -34,7 +34,8 @@ SETTLED_SECONDS = 60
 
 
 class World:
-    """A factory with two endpoints on test engines: `fixed` by the request, `talk` by the token."""
+    """A factory with endpoints on test engines: `fixed` by the request, `talk` by the token, `short`
+    of a model whose labels say how little it can take."""
 
     def __init__(self, gateways):
         self.factory = Factory({"gateways": gateways, "simulated_accelerators": []})
@@ -44,7 +45,9 @@ class World:
         for path in ("acme", "acme/serving"):
             do("org", "create", path)
         code = do("artifact", "push", ENGINE, "-p", "acme/serving").split()[0]
-        for name, protocol in (("fixed", "v2"), ("talk", "openai")):
+        short = {"context-tokens": "40", "max-output-tokens": "20"}
+        for name, protocol, labels in (("fixed", "v2", {}), ("talk", "openai", {}),
+                                       ("short", "openai", short)):
             do("apply", "-f", "-", stdin=json.dumps({
                 "kind": "endpoint", "in": "acme/serving", "name": name, "protocol": protocol,
                 "billing": "shared", "replicas": 1,
@@ -53,8 +56,9 @@ class World:
                     "kind": "service", "code": code,
                     "command": ["/usr/bin/python3", "/bessemer/code/engine.py"],
                     "resources": {"cpu_millis": 250, "memory_bytes": 128 << 20},
+                    "labels": labels,
                     "service": {"port": 8000, "health_path": "/health"}}}))
-        for name in ("fixed", "talk"):
+        for name in ("fixed", "talk", "short"):
             wait_for(f"the endpoint {name}", lambda: self.factory.ask(
                 "endpoint", "get", name, "-p", "acme/serving")["ready"] == 1)
 
@@ -123,6 +127,13 @@ class World:
     def owed(self):
         """Logs of dead gateways that are not counted to their end."""
         return [one for one in self.factory.items("gateway", "list") if one["lease"] != "live"]
+
+    def unsealed(self):
+        """Raw logs of gateways' lives that are over."""
+        live = {(one["id"], one["epoch"]) for one in self.factory.items("gateway", "list")}
+        logs = (self.factory.state / "usage").glob("gw_*/[0-9]*")
+        return [str(log) for log in logs if (log.parent.name, int(log.name)) not in live
+                and any(log.glob("*.seg*"))]
 
     def billed(self, path):
         """{meter: quantity} of a project's statement."""
@@ -239,6 +250,15 @@ def stopped_past_its_lease(world, report):
     wait_for("the sleeper's budget to be used up exactly", used_up)
 
 
+def bounded_by_the_model(world, report):
+    """A budget for what the model can take at most, and not for what the body might ask for."""
+    key = world.buyer("brief", "0.00003 USD")  # a request, 40 tokens in, 20 out: 0.000028
+    body = {"model": "short", "messages": [{"role": "user", "content": "say 5"}]}
+    ended = asyncio.run(load.call(world.factory.gateway_port, "/v1/chat/completions", key, body))
+    report.claim("a hold is bounded by what the model can take", ended.complete,
+                 f"{ended.status} {ended.body}")
+
+
 def call_of(moments):
     """A random call: (body, options of load.call)."""
     tokens, slow = moments.randint(1, 40), moments.randint(0, 8)
@@ -344,6 +364,12 @@ def torment(world, report, moments):
         pass
     report.claim("torment: the statement is the sum of the logs", in_the_books(),
                  f"{sums} in the logs, {world.billed('acme/mixed')} billed")
+    try:
+        wait_for("what is over to be sealed", lambda: not world.unsealed(), SETTLED_SECONDS)
+    except Failed:
+        pass
+    report.claim("torment: logs that are over are sealed", not world.unsealed(), world.unsealed())
+    report.claim("torment: what is sealed is what was there", world.settled()[0] == requests)
     spent = world.factory.items("budget", "list", "-p", "acme/mixed")[0]
     report.claim("torment: nothing stays held", spent["held_exact"] == "0", spent)
     world.books(report, "torment")
@@ -361,6 +387,7 @@ def main():
         in_force = max(one.publish(), two.publish())
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             sleeping = pool.submit(stopped_past_its_lease, asleep, report)
+            bounded_by_the_model(one, report)
             torment(two, report, moments)
             sleeping.result()
         time.sleep(max(0, in_force + 1 - time.time()))
