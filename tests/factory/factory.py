@@ -63,6 +63,7 @@ class Factory:
     def __enter__(self):
         try:
             self.start()
+            wait_for("a gateway to serve", self._gateway_serves)
         except BaseException:
             self.remove()
             raise
@@ -88,6 +89,14 @@ class Factory:
             raise Failed(f"the daemon ended with {self.process.returncode}:\n{self.log()[-3000:]}")
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=5)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def _gateway_serves(self):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.gateway_port, timeout=5)
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except OSError:
