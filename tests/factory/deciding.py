@@ -370,6 +370,10 @@ def torment(world, report, moments):
         pass
     report.claim("torment: logs that are over are sealed", not world.unsealed(), world.unsealed())
     report.claim("torment: what is sealed is what was there", world.settled()[0] == requests)
+    verified = world.factory.run("journal", "verify")
+    report.claim("torment: chain and sealed usage are as the journal states them",
+                 verified.returncode == 0 and " 0 sealed" not in verified.stdout,
+                 verified.stdout + verified.stderr)
     spent = world.factory.items("budget", "list", "-p", "acme/mixed")[0]
     report.claim("torment: nothing stays held", spent["held_exact"] == "0", spent)
     world.books(report, "torment")

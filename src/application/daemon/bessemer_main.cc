@@ -87,6 +87,6 @@ int main(int count, char** words) {
                            {"gateway", "serve callers with what a daemon lends"},
                            {"journal cat", "print the facts of a state directory, one a line"},
                            {"journal usage", "print the records of the gateways' usage logs"},
-                           {"journal verify", "check the chain of facts"},
+                           {"journal verify", "check the chain of facts and what they seal"},
                            {"journal snapshot", "fold the facts into a snapshot"}});
 }

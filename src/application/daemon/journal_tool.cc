@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "application/daemon/home.h"
+#include "application/daemon/usage_seal.h"
 #include "application/daemon/usage_tool.h"
 #include "application/engine/engine.h"
 #include "base/text.h"
@@ -22,7 +23,9 @@ int fail(const Error& error) {
   return 1;
 }
 
-Result<void> cat(world::Disk& disk, journal::Sequence from) {
+// Calls visit(fact) for each from that sequence on.
+template <class Visit>
+Result<void> each_fact(world::Disk& disk, journal::Sequence from, Visit visit) {
   auto opened = journal::read_journal(disk, "journal", from);
   if (!opened && opened.error().code == Code::not_found) return {};
   TRY_ASSIGN(const auto cursor, std::move(opened));
@@ -36,9 +39,39 @@ Result<void> cat(world::Disk& disk, journal::Sequence from) {
       if (sequence < from) continue;
       TRY_ASSIGN(const factory::Fact fact,
                  factory::decode_fact(sequence, record.type, record.bytes));
-      fmt::print("{}\n", factory::to_json(fact));
+      TRY(visit(fact));
     }
   }
+}
+
+Result<void> cat(world::Disk& disk, journal::Sequence from) {
+  return each_fact(disk, from, [](const factory::Fact& fact) -> Result<void> {
+    fmt::print("{}\n", factory::to_json(fact));
+    return {};
+  });
+}
+
+// The chain of facts, and every sealed stretch of usage that they state.
+Result<void> verify(world::Disk& disk) {
+  TRY_ASSIGN(const auto audit, journal::audit_journal(disk, "journal"));
+  if (!audit.fault.empty()) return internal(audit.fault);
+  std::uint64_t stretches = 0;
+  TRY(each_fact(disk, 1, [&](const factory::Fact& fact) -> Result<void> {
+    const auto* event = std::get_if<audit::Event>(&fact.event);
+    const auto* stated = event == nullptr ? nullptr : std::get_if<audit::Accessed>(event);
+    if (stated == nullptr || stated->resource != sealed_resource ||
+        stated->action != sealed_action) {
+      return {};
+    }
+    auto holds = verify_sealed(disk, stated->target);
+    if (!holds) return std::move(holds).error().during("reading " + stated->target);
+    ++stretches;
+    return {};
+  }));
+  fmt::print("{} facts in {} batches; the chain holds; head {}\n", audit.head.sequence,
+             audit.batches, to_text(audit.head.chain));
+  fmt::print("{} sealed stretches of usage; each is as it was stated\n", stretches);
+  return {};
 }
 
 }  // namespace
@@ -64,12 +97,8 @@ int run_journal_tool(const std::vector<std::string>& words) {
     return done ? 0 : fail(done.error());
   }
   if (verb == "verify") {
-    const auto audit = journal::audit_journal(**disk, "journal");
-    if (!audit) return fail(audit.error());
-    if (!audit->fault.empty()) return fail(internal(audit->fault));
-    fmt::print("{} facts in {} batches; the chain holds; head {}\n", audit->head.sequence,
-               audit->batches, to_text(audit->head.chain));
-    return 0;
+    const auto done = verify(**disk);
+    return done ? 0 : fail(done.error());
   }
   if (verb == "snapshot") {
     const auto at = engine::write_snapshot(**disk, {});

@@ -1,6 +1,8 @@
 // Sealing: the usage log of a gateway's life that is over becomes columns.
 #include "application/daemon/usage_seal.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "base/codec.h"
@@ -134,6 +136,30 @@ Result<std::vector<Stretch>> seal_log(world::Disk& disk, const lease::EpochKey& 
     at += length_bytes + length;
   }
   return sealer.finish();
+}
+
+std::string target_of(const Stretch& stretch) {
+  return fmt::format("{}/{} {}-{} {}", to_text(stretch.gateway), stretch.epoch, stretch.first,
+                     stretch.last, to_text(stretch.digest));
+}
+
+Result<void> verify_sealed(world::Disk& disk, std::string_view target) {
+  const auto words = split(target, ' ');
+  if (words.size() != 3) return invalid("is no sealed stretch: " + std::string(target));
+  const auto log = split(words[0], '/');
+  const auto range = split(words[1], '-');
+  const auto gateway = from_text(std::type_identity<GatewayId>{}, log.front());
+  const auto epoch = parse_unsigned(log.back());
+  const auto first = parse_unsigned(range.front());
+  const auto digest = from_text(std::type_identity<Digest>{}, words[2]);
+  if (!gateway || !epoch || !first || !digest) {
+    return invalid("is no sealed stretch: " + std::string(target));
+  }
+  TRY_ASSIGN(const auto sealed,
+             journal::read_sealed_usage(disk, journal::usage_directory(*gateway, *epoch), *first,
+                                        *digest));
+  TRY(metering::unpack_columns(sealed.columns));
+  return {};
 }
 
 Result<void> drop_raw_log(world::Disk& disk, const lease::EpochKey& key) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/digest.h"
@@ -33,6 +34,13 @@ DESCRIBE(Stretch, gateway, epoch, first, last, settled, quantities, digest)
 // Errors: not_found (no intake), invalid (damaged, not closed), internal (what was read back is
 // something else), the disk's.
 Result<std::vector<Stretch>> seal_log(world::Disk& disk, const lease::EpochKey& key);
+
+// What the journal says of a stretch: "<gateway>/<epoch> <first>-<last> <SHA-256>".
+std::string target_of(const Stretch& stretch);
+constexpr std::string_view sealed_resource = "usage_log", sealed_action = "seal";
+// The stretch as it is on disk is the one that the journal states. Errors: not_found, invalid
+// (damaged, or another than was stated).
+Result<void> verify_sealed(world::Disk& disk, std::string_view target);
 
 // Removes the segments and the intake that sealed stretches replace. Requires: the journal states
 // them all. Errors: those of the disk; again, it goes on where it stopped.

@@ -94,6 +94,11 @@ TEST(UsageSeal, keeps_every_record_and_says_what_they_come_to) {
   EXPECT_EQ(made->front().quantities.at(metering::Meter::input_tokens), 10 * requests);
   EXPECT_TRUE(made->front().digest);
   EXPECT_EQ(rig.sealed(), rig.records);
+  EXPECT_TRUE(verify_sealed(*rig.disk, target_of(made->front())));
+  auto other = made->front();
+  other.digest.bytes[0] ^= 1;
+  EXPECT_FALSE(verify_sealed(*rig.disk, target_of(other)));
+  EXPECT_FALSE(verify_sealed(*rig.disk, "gw_x/1 1-2"));
   EXPECT_GT(rig.raw_files(), 2u);
   ASSERT_TRUE(drop_raw_log(*rig.disk, key));
   EXPECT_EQ(rig.raw_files(), 0u);

@@ -1,8 +1,6 @@
 // Seals the logs of gateways' lives that are over, and states each stretch in the journal.
 #include "application/daemon/usage_sealer.h"
 
-#include <fmt/format.h>
-
 #include "application/daemon/log.h"
 
 namespace bessemer::daemon {
@@ -41,11 +39,9 @@ void UsageSealer::state(const lease::EpochKey& key, const std::vector<Stretch>& 
   context.origin = Origin::observed;
   for (const auto& stretch : stretches) {
     audit::RecordAccess entry;
-    entry.resource = "usage_log";
-    entry.action = "seal";
-    entry.target = to_text(stretch.gateway) + fmt::format("/{} {}-{} ", stretch.epoch,
-                                                          stretch.first, stretch.last) +
-                   to_text(stretch.digest);
+    entry.resource = sealed_resource;
+    entry.action = sealed_action;
+    entry.target = target_of(stretch);
     entry.from = "local";
     const auto stated = engine_.submit(audit::Command(entry), context);
     if (!stated) return complain(key, stated.error());
