@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -80,13 +81,26 @@ Exhausted in_the_way(const State& state, const Budget& budget, const Leg& leg, W
           .available = available(state, budget, leg.window, of, purpose)};
 }
 
-// Which of the legs do not fit.
+// What `hold` would give back of a window.
+Wide given_back(const Hold* hold, const Leg& leg) {
+  if (hold == nullptr) return 0;
+  const auto same = std::ranges::find_if(hold->legs, [&](const Leg& one) {
+    return one.budget == leg.budget && one.window == leg.window;
+  });
+  return same == hold->legs.end() ? Wide{0} : same->amount;
+}
+
+// Which of the legs do not fit when `instead_of` is given back (null: nothing is).
 std::vector<Exhausted> misfits(const State& state, const std::vector<Leg>& legs, WorkloadClass of,
-                               Purpose purpose) {
+                               Purpose purpose, const Hold* instead_of = nullptr) {
   std::vector<Exhausted> found;
   for (const Leg& leg : legs) {
     const Budget& budget = state.budgets.at(leg.budget);
-    if (leg.amount > available(state, budget, leg.window, of, purpose)) {
+    const Wide most = ceiling(budget, of, purpose);
+    if (most == unbounded) continue;
+    const Counters now = counters_of(state, leg.budget, leg.window);
+    const Wide others = now.held - given_back(instead_of, leg);
+    if (leg.amount > std::max(Wide{0}, most - now.used - others - now.leased)) {
       found.push_back(in_the_way(state, budget, leg, of, purpose));
     }
   }
@@ -298,6 +312,91 @@ Result<std::vector<Event>> judge_one(const State& state, const Charge& command, 
   return events;
 }
 
+Result<std::vector<Event>> judge_one(const State& state, const Rehold& command,
+                                     const Context& at) {
+  if (!command.next) return invalid("must not be empty").at("next");
+  TRY(check_spender(command.spender));
+  TRY(check_spend(command.spend, "spend"));
+  if (state.holds.contains(command.next) || state.closed.contains(command.next)) {
+    return conflict("a hold with this id is there already").at("next");
+  }
+  const Hold* former = nullptr;
+  if (command.hold) {
+    TRY_ASSIGN(former, open_hold(state, command.hold));
+  }
+  auto legs = legs_for(state, command.spender, command.spend, at.now);
+  if (legs.size() > max_set) return exhausted("the work matches more than 32 budgets");
+  const auto refused =
+      misfits(state, legs, command.workload_class, Purpose::continuation, former);
+  if (!refused.empty()) return refusal(refused);
+  std::vector<Event> events;
+  if (former != nullptr) events = drawn(state, command.hold, *former, {}, nullptr);
+  events.emplace_back(BudgetReserved{
+      command.next, {command.spender, command.workload_class, command.spend, std::move(legs)}});
+  return events;
+}
+
+using Sums = std::map<std::pair<BudgetId, Instant>, Wide>;
+
+// What a piece of work comes to in each window of each budget.
+Sums sums_of(const State& state, const Work& work, const Hold* hold) {
+  std::set<BudgetId> budgets;
+  for (const Budget* budget : matching(state, work.spender)) budgets.insert(budget->id);
+  if (hold != nullptr) {
+    for (const Leg& leg : hold->legs) budgets.insert(leg.budget);
+  }
+  Sums sums;
+  for (const Piece& piece : work.pieces) {
+    for (const BudgetId id : budgets) {
+      const Budget& budget = state.budgets.at(id);
+      const Wide amount = amount_of(piece.spend, budget.unit, budget.currency);
+      if (amount != 0) sums[{id, window_of(state, budget, piece.at).from}] += amount;
+    }
+  }
+  return sums;
+}
+
+// Takes what the hold's own windows have of `sums` out of them.
+std::optional<Event> drawn_by(const Work& work, const Hold& hold, Sums& sums) {
+  BudgetDrawn event{work.hold, {}, work.closes};
+  bool moves = work.closes;
+  for (const Leg& leg : hold.legs) {
+    const auto own = sums.extract({leg.budget, leg.window});
+    const Wide charged = own.empty() ? Wide{0} : own.mapped();
+    const Wide back = work.closes ? leg.amount : std::clamp(charged, Wide{0}, leg.amount);
+    event.moves.push_back({leg.budget, leg.window, back, charged});
+    moves = moves || charged != 0;
+  }
+  if (!moves) return std::nullopt;
+  return event;
+}
+
+Result<std::vector<Event>> judge_one(const State& state, const Count& command, const Context&) {
+  std::vector<Event> events;
+  std::vector<Leg> beside, all;
+  std::set<HoldId> seen;
+  for (const Work& work : command.works) {
+    TRY(check_spender(work.spender));
+    for (const Piece& piece : work.pieces) TRY(check_spend(magnitude(piece.spend), "spend"));
+    if (work.hold && !seen.insert(work.hold).second) {
+      return invalid("names a hold twice").at("works");
+    }
+    const auto open = state.holds.find(work.hold);
+    const Hold* hold = open == state.holds.end() ? nullptr : &open->second;
+    Sums sums = sums_of(state, work, hold);
+    for (const auto& [key, sum] : sums) all.push_back({key.first, key.second, sum});
+    if (hold != nullptr) {
+      if (auto drawn = drawn_by(work, *hold, sums)) events.push_back(*std::move(drawn));
+    }
+    for (const auto& [key, sum] : sums) {
+      if (sum != 0) beside.push_back({key.first, key.second, sum});
+    }
+  }
+  if (!beside.empty()) events.emplace_back(BudgetCharged{std::move(beside)});
+  add_thresholds(state, all, events);
+  return events;
+}
+
 // ---- changes
 
 Counters& counters(State& state, BudgetId id, Instant window) {
@@ -417,6 +516,16 @@ std::vector<const Budget*> matching(const State& state, const Spender& spender) 
   }
   std::ranges::sort(found, {}, &Budget::id);
   return found;
+}
+
+bool is_current(const State& state, HoldId hold, const Spender& spender, Instant now) {
+  const auto found = matching(state, spender);
+  if (!hold) return found.empty();
+  const auto open = state.holds.find(hold);
+  if (open == state.holds.end() || open->second.legs.size() != found.size()) return false;
+  return std::ranges::equal(open->second.legs, found, [&](const Leg& leg, const Budget* budget) {
+    return leg.budget == budget->id && leg.window == window_of(state, *budget, now).from;
+  });
 }
 
 Wide available(const State& state, const Budget& budget, Instant window, WorkloadClass of,

@@ -230,7 +230,46 @@ struct Charge {
 };
 DESCRIBE(Charge, spender, spend, at)
 
-using Command = std::variant<DefineZone, Set, Remove, Reserve, Extend, Draw, Settle, Void, Charge>;
+// Looks at the set and the windows of work that runs again: gives back all of `hold` (none: it had
+// none) and holds `spend` as `next` on what matches now. Errors: as Extend; then `hold` stays.
+struct Rehold {
+  static constexpr std::string_view tag = "rehold_budget";
+  HoldId hold;
+  HoldId next;
+  Spender spender;
+  WorkloadClass workload_class = WorkloadClass::job;
+  Spend spend;
+};
+DESCRIBE(Rehold, hold, next, spender, workload_class, spend)
+
+// Metered use of one moment. May be negative: what was counted too far comes back.
+struct Piece {
+  Instant at;
+  Spend spend;
+  friend bool operator==(const Piece&, const Piece&) = default;
+};
+DESCRIBE(Piece, at, spend)
+
+// What one piece of work was metered at. `hold`: none, or closed: it runs without one.
+struct Work {
+  HoldId hold;
+  Spender spender;
+  std::vector<Piece> pieces;
+  bool closes = false;  // gives back what the hold has left
+};
+DESCRIBE(Work, hold, spender, pieces, closes)
+
+// Counts metered work, whatever the limits say. Each piece enters used of every budget that
+// matches, and of the hold's own, in the window in which it occurred; where the hold has that
+// window it leaves held. Comes once, in one batch with the facts of the use. A hold is named once.
+struct Count {
+  static constexpr std::string_view tag = "count_budget";
+  std::vector<Work> works;
+};
+DESCRIBE(Count, works)
+
+using Command = std::variant<DefineZone, Set, Remove, Reserve, Extend, Draw, Settle, Void, Charge,
+                             Rehold, Count>;
 
 // ---- facts
 
@@ -337,6 +376,10 @@ Period window_of(const State& state, const Budget& budget, Instant at);
 Counters counters_of(const State& state, BudgetId id, Instant window);
 // Every budget whose scope the spender falls into, ordered by id.
 std::vector<const Budget*> matching(const State& state, const Spender& spender);
+
+// Whether a hold is on what matches its spender now, in the windows of now. False when it is not
+// open; none: whether nothing matches.
+bool is_current(const State& state, HoldId hold, const Spender& spender, Instant now);
 
 // Whether the amount opens new work or continues work that runs.
 enum class Purpose : std::uint8_t { admission, continuation };

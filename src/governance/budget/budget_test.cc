@@ -316,5 +316,73 @@ TEST(Budget, NeverOverspendsForAnySeed) {
   }
 }
 
+Work work(HoldId hold, std::vector<Piece> pieces, bool closes = false) {
+  return {hold, spender(), std::move(pieces), closes};
+}
+
+TEST(Budget, CountsUseInTheWindowInWhichItOccurred) {
+  Desk desk = two_budgets();
+  ASSERT_EQ(desk.said(Reserve{hold_id(1), spender(), WorkloadClass::service, money(30)}), "done");
+  const Instant june = utc("2026-06-01T00:00:00Z");
+  const auto used = [&](BudgetId id, Instant window) {
+    return counters_of(desk.state, id, window).used;
+  };
+  const Instant may = utc("2026-05-01T00:00:00Z");
+  desk.now = june + minutes(5);
+  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june - minutes(1), money(7)}, {june, money(5)}})}}),
+            "done");
+  EXPECT_EQ(used(whole, may), 7);
+  EXPECT_EQ(used(whole, june), 5);
+  EXPECT_EQ(used(keyed, june), 5);
+  EXPECT_EQ(counters_of(desk.state, whole, may).held, 23);  // the hold is of May
+  // A budget that was made since counts too, and credits come back where they were counted.
+  ASSERT_EQ(desk.said(Set{budget({3, 9}, 50)}), "done");
+  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june, money(3)}, {may, money(-2)}}, true)}}),
+            "done");
+  EXPECT_EQ(used({3, 9}, june), 3);
+  EXPECT_EQ(used(whole, june), 8);
+  EXPECT_EQ(used(whole, may), 5);
+  EXPECT_EQ(counters_of(desk.state, whole, may).held, 0);
+  EXPECT_TRUE(desk.state.holds.empty());
+  // Without a hold, or after it, use counts all the same.
+  ASSERT_EQ(desk.said(Count{{work({}, {{june, money(1)}}), work(hold_id(1), {{june, money(1)}})}}),
+            "done");
+  EXPECT_EQ(used(whole, june), 10);
+  EXPECT_NE(desk.said(Count{{work(hold_id(2), {}), work(hold_id(2), {})}}).find("twice"),
+            std::string::npos);
+}
+
+TEST(Budget, ReholdsOnWhatMatchesNowOrKeepsWhatItHad) {
+  Desk desk;
+  ASSERT_EQ(desk.said(Set{budget(whole, 40)}), "done");
+  ASSERT_EQ(desk.said(Reserve{hold_id(1), spender(), WorkloadClass::service, money(30)}), "done");
+  EXPECT_TRUE(is_current(desk.state, hold_id(1), spender(), desk.now));
+  ASSERT_EQ(desk.said(Set{budget(keyed, 20, key)}), "done");
+  EXPECT_FALSE(is_current(desk.state, hold_id(1), spender(), desk.now));
+  EXPECT_FALSE(is_current(desk.state, {}, spender(), desk.now));
+  EXPECT_TRUE(is_current(desk.state, {}, {.path = {OrgId{9, 9}}, .key = {}}, desk.now));
+  const auto rehold = [&](std::uint64_t from, std::uint64_t to, std::int64_t amount) {
+    return desk.said(Rehold{hold_id(from), hold_id(to), spender(), WorkloadClass::service,
+                            money(amount)});
+  };
+  EXPECT_NE(rehold(1, 2, 25).find("budget \"b2\" has"), std::string::npos);
+  EXPECT_EQ(desk.counters(whole).held, 30);  // refused: nothing has changed
+  // 35 would not fit beside the 30 that it replaces.
+  ASSERT_EQ(desk.said(Set{budget(keyed, 60, key)}), "done");
+  EXPECT_EQ(rehold(1, 2, 35), "done");
+  EXPECT_EQ(desk.counters(whole).held, 35);
+  EXPECT_EQ(desk.counters(keyed).held, 35);
+  EXPECT_TRUE(is_current(desk.state, hold_id(2), spender(), desk.now));
+  EXPECT_NE(rehold(2, 1, 5).find("there already"), std::string::npos);
+  EXPECT_NE(rehold(7, 8, 5).find("no such hold"), std::string::npos);
+  desk.now = utc("2026-06-01T00:00:00Z");
+  EXPECT_FALSE(is_current(desk.state, hold_id(2), spender(), desk.now));
+  EXPECT_EQ(desk.said(Rehold{hold_id(2), hold_id(3, desk.now), spender(), WorkloadClass::service,
+                             money(40)}),
+            "done");
+  EXPECT_EQ(counters_of(desk.state, whole, utc("2026-05-01T00:00:00Z")).held, 0);
+  EXPECT_EQ(desk.counters(whole).held, 40);
+}
+
 }  // namespace
 }  // namespace bessemer::budget
