@@ -2,6 +2,7 @@
 #include "governance/metering/metering.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -40,7 +41,9 @@ Result<Events> judge_one(const State& state, const pricing::State& prices,
     return not_found("no such time zone is defined").at("zone");
   }
   const auto book = prices.books.find(command.book);
-  if (book == prices.books.end()) return not_found("no such price book").at("book");
+  if (book == prices.books.end() && !command.book.empty()) {
+    return not_found("no such price book").at("book");
+  }
   const Account* known = find(state, command.tenant);
   if (known == nullptr) {
     return Events{MeteringAccountSet{command.tenant, command.zone,
@@ -49,6 +52,12 @@ Result<Events> judge_one(const State& state, const pricing::State& prices,
   if (known->zone != command.zone) return conflict("the tenant's zone stays as it is").at("zone");
   const BookChoice& last = known->books.back();
   if (last.book == command.book && command.from.value_or(last.from) == last.from) return Events{};
+  if (command.book.empty()) return conflict("the tenant has a price book").at("book");
+  if (last.book.empty()) {
+    const Instant from = command.from.value_or(at.now);
+    if (from < at.now) return invalid("must not be in the past").at("from");
+    return Events{MeteringAccountSet{command.tenant, command.zone, {from, command.book}}};
+  }
   if (prices.books.at(last.book).front().currency != book->second.front().currency) {
     return conflict("the tenant is billed in another currency").at("book");
   }
@@ -56,6 +65,23 @@ Result<Events> judge_one(const State& state, const pricing::State& prices,
   const Instant from = command.from.value_or(earliest);
   if (from < earliest) return invalid("must be at least 60s ahead").at("from");
   return Events{MeteringAccountSet{command.tenant, command.zone, {from, command.book}}};
+}
+
+Result<Events> judge_one(const State& state, const pricing::State&, const ChooseZone& command,
+                         const Context& at) {
+  const Account* account = find(state, command.tenant);
+  if (account == nullptr) return not_found("the tenant has no account").at("tenant");
+  if (command.zone != "UTC" && !state.zones.contains(command.zone)) {
+    return not_found("no such time zone is defined").at("zone");
+  }
+  const auto& last = account->later_zones.empty() ? account->zone
+                                                  : account->later_zones.back().zone;
+  if (last == command.zone) return Events{};
+  if (account->later_zones.size() >= max_zone_choices) {
+    return exhausted("the tenant has changed its time zone 100 times already");
+  }
+  const Instant from = period_of(state, *account, at.now).until;
+  return Events{MeteringZoneChosen{command.tenant, {from, command.zone}}};
 }
 
 Result<Events> judge_one(const State& state, const pricing::State& prices, const Record& command,
@@ -135,6 +161,39 @@ Result<Events> judge_one(const State& state, const pricing::State& prices, const
   return posted(state, prices, command.interval, open->second, command.at);
 }
 
+Result<Events> judge_one(const State& state, const pricing::State& prices,
+                         const AccrueTenant& command, const Context&) {
+  Poster poster(state, prices);  // one for all: intervals may share a line
+  Events events;
+  for (const auto& [name, interval] : state.intervals) {
+    if (interval.payer.tenant != command.tenant || interval.posted_until >= command.at) continue;
+    TRY(poster.add_levels(interval, interval.posted_until, command.at, 1));
+    events.emplace_back(IntervalAccrued{name, command.at, poster.take()});
+  }
+  return events;
+}
+
+Result<Events> judge_one(const State& state, const pricing::State& prices, const Reassign& command,
+                         const Context&) {
+  Poster poster(state, prices);
+  Events events;
+  std::set<std::string_view> seen;
+  for (const std::string& name : command.intervals) {
+    const auto open = state.intervals.find(name);
+    if (open == state.intervals.end() || !seen.insert(name).second) continue;
+    const Interval& interval = open->second;
+    if (interval.payer.bearer == command.bearer) continue;
+    if (interval.posted_until < command.at) {
+      TRY(poster.add_levels(interval, interval.posted_until, command.at, 1));
+      events.emplace_back(IntervalAccrued{name, command.at, poster.take()});
+    }
+    Payer payer = interval.payer;
+    payer.bearer = command.bearer;
+    events.emplace_back(IntervalChanged{name, payer, interval.levels});
+  }
+  return events;
+}
+
 Result<Events> judge_one(const State& state, const pricing::State& prices, const End& command,
                          const Context&) {
   const auto open = state.intervals.find(command.interval);
@@ -205,6 +264,12 @@ void apply_one(State& state, const IntervalEnded& event) { state.intervals.erase
 void apply_one(State& state, const MeteringPeriodClosed& event) {
   state.accounts.at(event.tenant).closed_until = event.until;
 }
+void apply_one(State& state, const MeteringZoneChosen& event) {
+  auto& later = state.accounts.at(event.tenant).later_zones;
+  // Chosen again before it took effect: the last word counts.
+  if (!later.empty() && later.back().from == event.choice.from) later.pop_back();
+  later.push_back(event.choice);
+}
 
 }  // namespace
 
@@ -234,10 +299,47 @@ const pricing::Version* version_for(const State& state, const pricing::State& pr
   return account == nullptr ? nullptr : pricing::in_force(prices, book_at(*account, at), at);
 }
 
+std::string_view zone_at(const Account& account, Instant at) {
+  const auto after = std::ranges::upper_bound(account.later_zones, at, {}, &ZoneChoice::from);
+  return after == account.later_zones.begin() ? std::string_view(account.zone)
+                                              : std::string_view(std::prev(after)->zone);
+}
+
 Period period_of(const State& state, const Account& account, Instant at) {
   static const Zone utc;
-  const auto zone = state.zones.find(account.zone);
-  return month_of(zone == state.zones.end() ? utc : zone->second, at);
+  const auto named = [&](const std::string& name) -> const Zone& {
+    const auto zone = state.zones.find(name);
+    return zone == state.zones.end() ? utc : zone->second;
+  };
+  const auto& later = account.later_zones;
+  const auto after = std::ranges::upper_bound(later, at, {}, &ZoneChoice::from);
+  if (after == later.begin()) {
+    Period month = month_of(named(account.zone), at);
+    // A change takes effect where a period ends; tzdata may have moved that end since.
+    if (after != later.end()) month.until = std::min(month.until, after->from);
+    return month;
+  }
+  const ZoneChoice& choice = *std::prev(after);
+  const Zone& zone = named(choice.zone);
+  Period month = month_of(zone, at);
+  const Instant first_until = month_of(zone, choice.from + half_month).until;
+  if (at < first_until) month = {choice.from, first_until};
+  if (after != later.end()) month.until = std::min(month.until, after->from);
+  return month;
+}
+
+State part_of(const State& state, OrgId tenant) {
+  State part;
+  part.zones = state.zones;
+  if (const Account* account = find(state, tenant)) part.accounts.emplace(tenant, *account);
+  auto line = state.lines.lower_bound(LineKey{.tenant = tenant, .sku = {}});
+  for (; line != state.lines.end() && line->first.tenant == tenant; ++line) {
+    part.lines.insert(*line);
+  }
+  for (const auto& one : state.intervals) {
+    if (one.second.payer.tenant == tenant) part.intervals.insert(one);
+  }
+  return part;
 }
 
 std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant, Instant period) {

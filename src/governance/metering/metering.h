@@ -35,6 +35,8 @@ constexpr Wide max_level = Wide{1} << 62;        // milli-GPUs, milli-cores, MiB
 constexpr Wide max_count = Wide{1} << 62;        // tokens or requests of one usage
 constexpr std::size_t max_cuts = 1000;           // pieces one usage is cut into
 constexpr std::size_t max_account_zones = 1000;
+constexpr std::size_t max_zone_choices = 100;    // of one tenant, ever
+constexpr Duration half_month = days(15);
 
 // What the usage was for; whichever ids apply.
 struct Subject {
@@ -45,14 +47,20 @@ struct Subject {
 };
 DESCRIBE(Subject, workload, endpoint, model)
 
+// Whose account bears it: the tenant's, by its statement, or the cost account of the endpoint that
+// the subject names, whose callers pay by the token. Never both.
+enum class Bearer : std::uint8_t { tenant, endpoint };
+DESCRIBE_ENUM(Bearer, tenant, endpoint)
+
 // Who pays: exactly one project of one tenant, and the key that asked, if any.
 struct Payer {
   OrgId tenant;
   OrgId project;
   KeyId key;
+  Bearer bearer = Bearer::tenant;
   friend auto operator<=>(const Payer&, const Payer&) = default;
 };
-DESCRIBE(Payer, tenant, project, key)
+DESCRIBE(Payer, tenant, project, key, bearer)
 
 // One fact of use. Time meters: `amount` is the level held over [from, until). Counts: `amount`
 // is the count and until == from.
@@ -78,9 +86,10 @@ struct LineKey {
   Meter meter = Meter::requests;
   std::string sku;
   PriceBookId version;  // none: no price was in force
+  Bearer bearer = Bearer::tenant;
   friend auto operator<=>(const LineKey&, const LineKey&) = default;
 };
-DESCRIBE(LineKey, tenant, period, project, key, subject, meter, sku, version)
+DESCRIBE(LineKey, tenant, period, project, key, subject, meter, sku, version, bearer)
 
 // `amount` is pricing::rate(price, quantity); `unpriced` when no price is known: shown as such.
 struct Line {
@@ -112,13 +121,22 @@ struct BookChoice {
 };
 DESCRIBE(BookChoice, from, book)
 
+// From this end of a period on, periods are months of this zone.
+struct ZoneChoice {
+  Instant from;
+  std::string zone;
+  friend bool operator==(const ZoneChoice&, const ZoneChoice&) = default;
+};
+DESCRIBE(ZoneChoice, from, zone)
+
 struct Account {
-  std::string zone = "UTC";
-  std::vector<BookChoice> books;  // ascending
+  std::string zone = "UTC";       // at first; see later_zones
+  std::vector<BookChoice> books;  // ascending; an empty name: none yet, all use is unpriced
   Instant closed_until;           // periods before this are invoiced; late usage goes after it
+  std::vector<ZoneChoice> later_zones;  // ascending
   friend bool operator==(const Account&, const Account&) = default;
 };
-DESCRIBE(Account, zone, books, closed_until)
+DESCRIBE(Account, zone, books, closed_until, later_zones)
 
 struct Level {
   Meter meter = Meter::gpu_time;
@@ -155,8 +173,9 @@ struct DefineZone {
 };
 DESCRIBE(DefineZone, zone)
 
-// Opens a tenant's account, or chooses another book from `from` on (price_notice ahead; the same
-// currency). The zone stays.
+// Opens a tenant's account, or chooses another book from `from` on (price_notice ahead, unless
+// there was none; the same currency). The zone stays: see ChooseZone. An empty book: none yet, and
+// what is used meanwhile is visibly unpriced.
 struct OpenAccount {
   static constexpr std::string_view tag = "open_metering_account";
   OrgId tenant;
@@ -165,6 +184,15 @@ struct OpenAccount {
   std::optional<Instant> from;  // left out: always for a new account, else as soon as allowed
 };
 DESCRIBE(OpenAccount, tenant, book, zone, from)
+
+// Periods follow this zone after the present one has ended in the present zone. The first of them
+// ends with the month of the new zone that is nearest to a whole one.
+struct ChooseZone {
+  static constexpr std::string_view tag = "choose_metering_zone";
+  OrgId tenant;
+  std::string zone;
+};
+DESCRIBE(ChooseZone, tenant, zone)
 
 // Usage from a source, all or nothing: a usage that cannot be counted refuses the record. A
 // sequence at or below the stream's mark is already done.
@@ -206,6 +234,24 @@ struct Accrue {
 };
 DESCRIBE(Accrue, interval, at)
 
+// Posts all open intervals of a tenant up to `at`, as Accrue does for one.
+struct AccrueTenant {
+  static constexpr std::string_view tag = "accrue_tenant";
+  OrgId tenant;
+  Instant at;
+};
+DESCRIBE(AccrueTenant, tenant, at)
+
+// From `at` on another bears what these intervals come to (the billing mode of their endpoint has
+// changed). Those that are not open are passed over.
+struct Reassign {
+  static constexpr std::string_view tag = "reassign_intervals";
+  std::vector<std::string> intervals;
+  Bearer bearer = Bearer::tenant;
+  Instant at;
+};
+DESCRIBE(Reassign, intervals, bearer, at)
+
 // Posts up to `at` and closes. When `at` lies before what is posted, the difference is posted
 // back. Again, or never begun: already done.
 struct End {
@@ -224,8 +270,8 @@ struct ClosePeriod {
 };
 DESCRIBE(ClosePeriod, tenant, until)
 
-using Command =
-    std::variant<DefineZone, OpenAccount, Record, Begin, Change, Accrue, End, ClosePeriod>;
+using Command = std::variant<DefineZone, OpenAccount, ChooseZone, Record, Begin, Change, Accrue,
+                             AccrueTenant, Reassign, End, ClosePeriod>;
 
 // ---- facts
 
@@ -304,8 +350,18 @@ struct MeteringPeriodClosed {
 };
 DESCRIBE(MeteringPeriodClosed, tenant, until)
 
+struct MeteringZoneChosen {
+  static constexpr std::uint16_t fact = 0x0709;
+  static constexpr std::string_view tag = "metering_zone_chosen";
+  OrgId tenant;
+  ZoneChoice choice;
+  friend bool operator==(const MeteringZoneChosen&, const MeteringZoneChosen&) = default;
+};
+DESCRIBE(MeteringZoneChosen, tenant, choice)
+
 using Event = std::variant<MeteringZoneDefined, MeteringAccountSet, UsageRecorded, IntervalBegan,
-                           IntervalAccrued, IntervalChanged, IntervalEnded, MeteringPeriodClosed>;
+                           IntervalAccrued, IntervalChanged, IntervalEnded, MeteringPeriodClosed,
+                           MeteringZoneChosen>;
 
 // The price books say what each quantity costs.
 Result<std::vector<Event>> judge(const State& state, const pricing::State& prices,
@@ -322,6 +378,10 @@ const pricing::Version* version_for(const State& state, const pricing::State& pr
                                     Instant at);
 // The billing period of a tenant that holds `at`.
 Period period_of(const State& state, const Account& account, Instant at);
+// The zone of the period that holds `at`.
+std::string_view zone_at(const Account& account, Instant at);
+// What concerns one tenant: enough to judge its commands and statements on a copy.
+State part_of(const State& state, OrgId tenant);
 // The lines of a tenant's period, in order of their keys.
 std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant, Instant period);
 

@@ -83,7 +83,8 @@ Result<void> Poster::post(std::uint32_t index, const Account& account, const Usa
               .subject = usage.subject,
               .meter = usage.meter,
               .sku = usage.sku,
-              .version = piece.version == nullptr ? PriceBookId{} : piece.version->id};
+              .version = piece.version == nullptr ? PriceBookId{} : piece.version->id,
+              .bearer = usage.payer.bearer};
   const pricing::Price* price =
       piece.version == nullptr ? nullptr
                                : pricing::find_price(*piece.version, usage.meter, usage.sku);
