@@ -1,6 +1,7 @@
 // Decides and makes transfers, holds and credit notes.
 #include "governance/ledger/ledger.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -123,8 +124,10 @@ Result<std::vector<Event>> judge_one(const State& state, const OpenAccount& comm
   if (!account.id) return invalid("must not be empty").at("id");
   if (account.currency == Currency{}) return invalid("must be a currency").at("currency");
   if (account.balance != 0 || account.held != 0) return invalid("must open at 0").at("balance");
-  if (bool{account.endpoint} != (account.kind == AccountKind::endpoint_cost)) {
-    return invalid("belongs to endpoint_cost accounts, and to these only").at("endpoint");
+  const bool costs = account.kind == AccountKind::endpoint_cost;
+  if (costs ? !account.endpoint : account.endpoint && account.kind != AccountKind::revenue) {
+    return invalid("belongs to endpoint_cost accounts, and may be given for revenue only")
+        .at("endpoint");
   }
   if (is_tenants(account.kind) && !account.owner) {
     return invalid("must be a tenant").at("owner");
@@ -369,6 +372,15 @@ const Account* find(const State& state, OrgId owner, AccountKind kind, Currency 
 }
 
 Wide available(const Account& account) { return account.balance - account.held; }
+
+std::optional<Instant> next_expiry(const State& state) {
+  std::optional<Instant> next;
+  for (const auto& [id, hold] : state.holds) {
+    if (hold.state != HoldState::open) continue;
+    next = next ? std::min(*next, hold.expires_at) : hold.expires_at;
+  }
+  return next;
+}
 
 std::map<Currency, Wide> trial_balance(const State& state) {
   std::map<Currency, Wide> sums;

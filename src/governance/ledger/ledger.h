@@ -44,7 +44,7 @@ struct Account {
   OrgId owner;  // none: the platform
   AccountKind kind = AccountKind::wallet;
   Currency currency;
-  EndpointId endpoint;         // endpoint_cost only
+  EndpointId endpoint;         // endpoint_cost; revenue: what this endpoint's tokens earned
   bool may_be_negative = true;
   Wide balance = 0;  // nano
   Wide held = 0;     // nano leaving through open holds
@@ -250,6 +250,8 @@ const Account* find(const State& state, OrgId owner, AccountKind kind, Currency 
                     EndpointId endpoint = {});
 // Balance less what open holds may take, in nano.
 Wide available(const Account& account);
+// When the next open hold's time is over; none: none is open.
+std::optional<Instant> next_expiry(const State& state);
 // Sum of all balances per currency: zero, always.
 std::map<Currency, Wide> trial_balance(const State& state);
 // Wallets below zero that may not be: their owners are suspended.

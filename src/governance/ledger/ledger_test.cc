@@ -139,9 +139,11 @@ TEST(Ledger, HoldsKeepMoneyAside) {
   EXPECT_EQ(books.said(VoidHold{{3, 7}}), "already done");
   EXPECT_EQ(books.said(PlaceHold{transfer(8, wallet, revenue, 80), start + minutes(1)}), "done");
   EXPECT_EQ(books.said(ExpireHolds{}), "already done");
+  EXPECT_EQ(next_expiry(books.state), start + minutes(1));
   books.now = start + minutes(1);
   EXPECT_NE(books.said(PostHold{{3, 8}, {1, usd}}).find("expired"), std::string::npos);
   EXPECT_EQ(books.said(ExpireHolds{}), "done");
+  EXPECT_FALSE(next_expiry(books.state));
   EXPECT_EQ(available(books.state.accounts.at(wallet)), 80);
   EXPECT_NE(books.said(VoidHold{{3, 99}}).find("no such hold"), std::string::npos);
 }
