@@ -12,11 +12,11 @@ namespace {
 using Events = std::vector<Event>;
 constexpr std::int64_t minute_ns = 60'000'000'000;
 
-// At most max_word bytes of UTF-8, cut between characters; anything else says so.
-std::string cut(std::string_view text) {
+// At most so many bytes of UTF-8, cut between characters; anything else says so.
+std::string cut(std::string_view text, std::size_t most = max_word) {
   if (!is_utf8(text)) return "(not text)";
-  if (text.size() <= max_word) return std::string(text);
-  std::size_t end = max_word - 3;
+  if (text.size() <= most) return std::string(text);
+  std::size_t end = most - 3;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   return std::string(text.substr(0, end)) + "...";
 }
@@ -44,7 +44,8 @@ Result<Events> judge_one(const State&, const RecordRefusal& c) {
   TRY(check_words(c.resource, c.action));
   if (c.reason.empty()) return invalid("must not be empty").at("reason");
   return Events{Refused{cut(c.resource), cut(c.action), cut(c.target), c.node, cut(c.from),
-                        cut(c.reason), c.request}};
+                        cut(c.reason), c.request, cut(c.what, max_said),
+                        cut(c.remedy, max_said)}};
 }
 
 Result<Events> judge_one(const State&, const RecordAccess& c) {
@@ -87,6 +88,8 @@ void apply_one(State& state, const Refused& e, const Context& ctx) {
   AuditEntry entry = entry_of(e);
   entry.outcome = Outcome::refused;
   entry.reason = e.reason;
+  entry.what = e.what;
+  entry.remedy = e.remedy;
   tally(state.refusals, e.reason, 1);
   keep(state, std::move(entry), ctx);
 }
@@ -138,6 +141,18 @@ Result<std::vector<Event>> judge(const State& state, const Command& command, con
 
 void apply(State& state, const Event& event, const Context& ctx) {
   std::visit([&](const auto& one) { apply_one(state, one, ctx); }, event);
+}
+
+const AuditEntry* find(const State& state, std::uint64_t sequence) {
+  const auto found = state.entries.find(sequence);
+  return found == state.entries.end() ? nullptr : &found->second;
+}
+
+const AuditEntry* find(const State& state, RequestId request) {
+  const auto found = std::find_if(
+      state.entries.rbegin(), state.entries.rend(),
+      [&](const auto& one) { return request && one.second.request == request; });
+  return found == state.entries.rend() ? nullptr : &found->second;
 }
 
 bool matches(const Filter& filter, const AuditEntry& entry) {

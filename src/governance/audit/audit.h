@@ -22,6 +22,7 @@ constexpr std::size_t kept_entries = 10'000;  // most recent; older ones are in 
 constexpr std::size_t kept_minutes = 1'440;   // of unauthenticated attempts
 constexpr std::size_t max_attempt_kinds = 64; // per minute; the rest counts as "other"
 constexpr std::size_t max_word = 128;         // characters of a field; longer ones are cut
+constexpr std::size_t max_said = 512;         // of what a refusal said
 
 // What came of it.
 enum class Outcome : std::uint8_t { allowed, refused };
@@ -42,10 +43,12 @@ struct AuditEntry {
   Outcome outcome = Outcome::allowed;
   std::string reason;          // of a refusal: "budget_exhausted"
   RequestId request;
+  std::string what;            // of a refusal: the sentence that was answered
+  std::string remedy;          // and what would let it pass
   friend bool operator==(const AuditEntry&, const AuditEntry&) = default;
 };
 DESCRIBE(AuditEntry, sequence, at, actor, key, resource, action, target, node, from, outcome,
-         reason, request)
+         reason, request, what, remedy)
 
 // Attempts without a valid key, of one minute.
 struct Minute {
@@ -73,8 +76,9 @@ struct RecordRefusal {
   std::string from;
   std::string reason;
   RequestId request;
+  std::string what, remedy;
 };
-DESCRIBE(RecordRefusal, resource, action, target, node, from, reason, request)
+DESCRIBE(RecordRefusal, resource, action, target, node, from, reason, request, what, remedy)
 // An access that changes nothing of ours and must still be known: exec, port-forward, cp, export.
 struct RecordAccess {
   std::string resource, action, target;
@@ -102,8 +106,9 @@ struct Refused {
   std::string from;
   std::string reason;
   RequestId request;
+  std::string what, remedy;
 };
-DESCRIBE(Refused, resource, action, target, node, from, reason, request)
+DESCRIBE(Refused, resource, action, target, node, from, reason, request, what, remedy)
 struct Accessed {
   static constexpr std::uint16_t fact = 0x0A02;
   static constexpr std::string_view tag = "accessed";
@@ -138,6 +143,9 @@ struct Filter {
   std::vector<OrgId> nodes;  // only these nodes; empty: all
 };
 DESCRIBE(Filter, actor, resource, outcome, since, before, nodes)
+// The kept entry of a number, or the latest of a request; null: none is kept any more.
+const AuditEntry* find(const State& state, std::uint64_t sequence);
+const AuditEntry* find(const State& state, RequestId request);
 bool matches(const Filter& filter, const AuditEntry& entry);
 // The newest first, below the running number `before` (0: from the newest); at most `limit`.
 std::vector<AuditEntry> query(const State& state, const Filter& filter, std::uint64_t before,

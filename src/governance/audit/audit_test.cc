@@ -77,6 +77,24 @@ TEST(Audit, KeepsABoundedTail) {
   EXPECT_EQ(codec::decode<State>(codec::encode(s)).value(), s);
 }
 
+TEST(Audit, ARefusalKeepsWhatWasSaidAndIsFoundAgain) {
+  State s;
+  RecordRefusal c = refusal("budget_exhausted");
+  c.what = "budget \"cap\" has 0 USD left of 5 USD, 1 USD are needed";
+  c.remedy = "raise the limit";
+  c.request = {4, 1};
+  ASSERT_EQ(run(s, c, at(1)), "");
+  c.what = std::string(2000, 'w');
+  ASSERT_EQ(run(s, c, at(2)), "");
+  ASSERT_NE(find(s, std::uint64_t{1}), nullptr);
+  EXPECT_EQ(find(s, std::uint64_t{1})->remedy, "raise the limit");
+  EXPECT_TRUE(find(s, std::uint64_t{1})->what.starts_with("budget \"cap\""));
+  EXPECT_EQ(find(s, RequestId{4, 1})->sequence, 2u) << "the latest of a request";
+  EXPECT_EQ(find(s, RequestId{4, 1})->what.size(), max_said);
+  EXPECT_EQ(find(s, std::uint64_t{3}), nullptr);
+  EXPECT_EQ(find(s, RequestId{}), nullptr);
+}
+
 TEST(Audit, LongWordsAreCutBetweenCharacters) {
   State s;
   RecordRefusal c = refusal("x");
