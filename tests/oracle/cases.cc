@@ -183,7 +183,12 @@ int write_export(const std::string& folder, std::uint64_t seed) {
   factory.publish(any_book(random, 1));
   factory.give(metering::OpenAccount{tenant, "book", "UTC", std::nullopt});
   for (std::uint64_t i = 1; i <= 300; ++i) {
-    factory.give(metering::Record{"export", i, {any_usage(random)}});
+    metering::Usage usage = any_usage(random);
+    if (pricing::is_time(usage.meter) && random.chance(1, 4)) {  // a shared endpoint's replica
+      usage.payer.bearer = metering::Bearer::endpoint;
+      usage.subject.endpoint = {7, 1};
+    }
+    factory.give(metering::Record{"export", i, {usage}});
   }
   const auto statement = billing::statement({}, factory.usage, tenant, start);
   check(statement.has_value(), "oracle: no statement");

@@ -157,11 +157,16 @@ def check_export(statement, prices):
                 else:
                     nano, currency, per = price
                     expected = (half_even(Fraction(int(row["x_Quantity"]) * nano, per)), currency)
-                if expected != (billed, row["BillingCurrency"]):
-                    print(f"{row['ChargeDescription']}: billed {billed} nano "
+                borne = row.get("x_BorneCost") or ""
+                if borne and billed != 0:
+                    print(f"{row['ChargeDescription']}: borne by an endpoint and billed too")
+                    bad += 1
+                found = nano_of(borne) if borne else billed
+                if expected != (found, row["BillingCurrency"]):
+                    print(f"{row['ChargeDescription']}: billed {found} nano "
                           f"{row['BillingCurrency']}, exactly {expected[0]} {expected[1]}")
                     bad += 1
-                if price is None:
+                if price is None or borne:
                     continue
             totals[row["BillingCurrency"]] += billed
     for currency in sorted(totals):

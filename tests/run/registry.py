@@ -115,6 +115,11 @@ def suites():
               ["/usr/bin/python3", "tests/factory/deciding.py"], CHANGE_ON, reports=TAP,
               limit_seconds=400, needs=("build_release",)),
         kills(DEPTHS[1:2], 10), kills(FULL, 50), kills(SOAK, 500),
+        # Ten thousand of these run with the unit tests of every run.
+        Suite("oracle_1m", "a million price books with usage: streaming = batch = oracle",
+              ["/usr/bin/python3", "tests/oracle/rate.py", "--cases", "build/release/oracle_cases",
+               "--count", "1000000", "--seed", "20001"], SOAK, limit_seconds=14400,
+              needs=("build_release",)),
         build("clang", FULL),
         units("clang", FULL),
         Suite("simulation_compilers", "both compilers' programs decide the same, bit by bit",

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/codec.h"
 
 namespace bessemer::billing {
 namespace {
@@ -116,7 +117,8 @@ const Instant* earlier_open(const State& state, const metering::State& usage, Or
   };
   auto line = usage.lines.lower_bound(metering::LineKey{.tenant = tenant, .sku = {}});
   for (; open == nullptr && line != usage.lines.end() && line->first.tenant == tenant; ++line) {
-    if (!pricing::is_simulated(line->first.sku)) consider(line->first.period);
+    const bool borne = line->first.bearer == metering::Bearer::endpoint;
+    if (!borne && !pricing::is_simulated(line->first.sku)) consider(line->first.period);
   }
   auto adjusted = state.adjustments.lower_bound({tenant, Instant{}});
   for (; adjusted != state.adjustments.end() && adjusted->first.first == tenant; ++adjusted) {
@@ -205,6 +207,7 @@ Result<Events> judge_one(const State& state, const metering::State& usage,
     invoice.statement = invoice.statement + line.amount;
   }
   all.adjustments.clear();
+  all.borne.clear();
   invoice.lines = sha256(statement_csv(all));
   complete(invoice, terms);
   return Events{InvoiceClosed{std::move(invoice)}};
@@ -222,6 +225,14 @@ void apply_one(State& state, const InvoiceClosed& event) {
   state.adjustments.erase(key);
   state.by_period.emplace(key, invoice.id);
   state.invoices.emplace(invoice.id, invoice);
+}
+
+StatementLine line_of(const metering::LineKey& key, const metering::Line& line) {
+  const pricing::MeterUnit unit = pricing::unit_of(key.meter);
+  return {.key = key, .quantity = line.quantity, .unit = std::string(unit.name),
+          .units = decimal_text(line.quantity, unit.quantity), .first = line.first,
+          .last = line.last, .amount = line.amount, .unpriced = line.unpriced,
+          .simulated = pricing::is_simulated(key.sku)};
 }
 
 bool passes(const Filter& filter, const metering::LineKey& key) {
@@ -247,22 +258,49 @@ Result<Statement> statement(const State& state, const metering::State& usage, Or
   const metering::Account* account = metering::find(usage, tenant);
   if (account == nullptr) return not_found("the tenant has no account").at("tenant");
   Statement out{.tenant = tenant, .period = metering::period_of(usage, *account, at),
-                .lines = {}, .totals = {}, .adjustments = {}, .invoice = std::nullopt};
-  for (auto& [key, line] : metering::lines_of(usage, tenant, out.period.from)) {
+                .lines = {}, .totals = {}, .adjustments = {}, .invoice = std::nullopt,
+                .zone = std::string(metering::zone_at(*account, at)), .borne = {},
+                .borne_totals = {}};
+  for (const auto& [key, line] : metering::lines_of(usage, tenant, out.period.from)) {
     if (!passes(filter, key)) continue;
-    const pricing::MeterUnit unit = pricing::unit_of(key.meter);
-    out.complete = out.complete && !line.unpriced;
-    if (!line.unpriced) out.totals[line.amount.currency] += line.amount.nano;
-    out.lines.push_back({.key = key, .quantity = line.quantity, .unit = std::string(unit.name),
-                         .units = decimal_text(line.quantity, unit.quantity), .first = line.first,
-                         .last = line.last, .amount = line.amount, .unpriced = line.unpriced,
-                         .simulated = pricing::is_simulated(key.sku)});
+    const bool borne = key.bearer == metering::Bearer::endpoint;
+    auto& totals = borne ? out.borne_totals : out.totals;
+    out.complete = out.complete && (borne || !line.unpriced);
+    if (!line.unpriced) totals[line.amount.currency] += line.amount.nano;
+    (borne ? out.borne : out.lines).push_back(line_of(key, line));
   }
   if (const Invoice* invoice = invoice_of(state, tenant, out.period.from); invoice != nullptr) {
     out.invoice = *invoice;
     out.adjustments = invoice->adjustments;
   } else {
     out.adjustments = adjustments_of(state, tenant, out.period.from);
+  }
+  return out;
+}
+
+std::string line_id(const metering::LineKey& key) {
+  return "line_" + to_text(sha256(codec::encode(key))).substr(0, 32);
+}
+
+const std::pair<const metering::LineKey, metering::Line>* find_line(const metering::State& usage,
+                                                                    OrgId tenant,
+                                                                    std::string_view id) {
+  auto line = usage.lines.lower_bound(metering::LineKey{.tenant = tenant, .sku = {}});
+  for (; line != usage.lines.end() && line->first.tenant == tenant; ++line) {
+    if (line_id(line->first) == id) return &*line;
+  }
+  return nullptr;
+}
+
+Margin margin(const metering::State& usage, EndpointId endpoint, Instant at) {
+  Margin out;
+  for (const auto& [tenant, account] : usage.accounts) {
+    const Instant period = metering::period_of(usage, account, at).from;
+    for (const auto& [key, line] : metering::lines_of(usage, tenant, period)) {
+      if (key.subject.endpoint != endpoint || line.unpriced) continue;
+      auto& sums = pricing::is_time(key.meter) ? out.cost : out.revenue;
+      sums[line.amount.currency] += line.amount.nano;
+    }
   }
   return out;
 }

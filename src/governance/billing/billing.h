@@ -41,6 +41,11 @@ enum class AdjustmentKind : std::uint8_t {
 };
 DESCRIBE_ENUM(AdjustmentKind, credit, fee, commitment, minimum, tax, correction)
 
+// Tax and minimum are made by closing; all others before it.
+constexpr bool is_made_by_closing(AdjustmentKind kind) {
+  return kind == AdjustmentKind::minimum || kind == AdjustmentKind::tax;
+}
+
 struct Adjustment {
   TransferId id;
   AdjustmentKind kind = AdjustmentKind::credit;
@@ -181,17 +186,38 @@ DESCRIBE(StatementLine, key, quantity, unit, units, first, last, amount, unprice
 struct Statement {
   OrgId tenant;
   Period period;
-  std::vector<StatementLine> lines;
-  std::map<Currency, Wide> totals;  // nano; SIM stands apart
+  std::vector<StatementLine> lines;  // what the tenant pays
+  std::map<Currency, Wide> totals;   // nano, of `lines`; SIM stands apart
   std::vector<Adjustment> adjustments;
   std::optional<Invoice> invoice;  // once closed
   bool complete = true;            // false: has unpriced lines
+  std::string zone;                // whose calendar the period follows
+  std::vector<StatementLine> borne;         // by cost accounts of the tenant's endpoints
+  std::map<Currency, Wide> borne_totals;    // nano, of `borne`; no part of the totals
 };
-DESCRIBE(Statement, tenant, period, lines, totals, adjustments, invoice, complete)
+DESCRIBE(Statement, tenant, period, lines, totals, adjustments, invoice, complete, zone, borne,
+         borne_totals)
 
 // The lines of the period that holds `at`. Errors: not_found (no account).
 Result<Statement> statement(const State& state, const metering::State& usage, OrgId tenant,
                             Instant at, const Filter& filter = {});
+// A line's name: the same for the same line, always.
+std::string line_id(const metering::LineKey& key);
+// The line of that name; null: none. Looks through all lines of the tenant.
+const std::pair<const metering::LineKey, metering::Line>* find_line(const metering::State& usage,
+                                                                    OrgId tenant,
+                                                                    std::string_view id);
+
+// What an endpoint earned by the token and what its replicas cost, in the period of each payer that
+// holds `at`. Simulated replicas cost SIM, which is told apart.
+struct Margin {
+  std::map<Currency, Wide> revenue;  // nano
+  std::map<Currency, Wide> cost;     // nano, whoever bears it
+  friend bool operator==(const Margin&, const Margin&) = default;
+};
+DESCRIBE(Margin, revenue, cost)
+Margin margin(const metering::State& usage, EndpointId endpoint, Instant at);
+
 // Totals of a statement by one of its dimensions, for "per project, per key, per model".
 enum class Dimension : std::uint8_t { project, key, model, endpoint, workload, meter, sku };
 DESCRIBE_ENUM(Dimension, project, key, model, endpoint, workload, meter, sku)

@@ -204,6 +204,37 @@ TEST(Billing, SimulatedUsageReachesNoInvoice) {
             std::string::npos);
 }
 
+// Replica time of a shared endpoint: on the statement, exported to be checked, and paid by nobody
+// but the endpoint's cost account.
+TEST(Billing, WhatAnEndpointBearsIsNoPartOfTheTotal) {
+  Desk desk = used();
+  const EndpointId endpoint{7, 1};
+  metering::Usage replica{.payer = {tenant, project, {}, metering::Bearer::endpoint},
+                          .subject = {.endpoint = endpoint}, .meter = Meter::gpu_time,
+                          .sku = "h200", .amount = 1000, .from = may, .until = may + hours(3)};
+  metering::Usage tokens{.payer = {tenant, other, {}}, .subject = {.endpoint = endpoint},
+                         .meter = Meter::output_tokens, .sku = "tiny", .amount = 1'000'000,
+                         .from = may, .until = may};
+  const auto events = metering::judge(desk.usage, desk.prices,
+                                      metering::Record{"shared", 1, {replica, tokens}}, desk.at());
+  ASSERT_TRUE(events);
+  for (const auto& event : *events) metering::apply(desk.usage, event, desk.at());
+  const auto whole = *statement(desk.state, desk.usage, tenant, may);
+  EXPECT_EQ(whole.totals.at(usd), 7'200'000'112 + 37'500'000);
+  ASSERT_EQ(whole.borne.size(), 1u);
+  EXPECT_EQ(whole.borne_totals.at(usd), 10'800'000'000);
+  EXPECT_NE(statement_csv(whole).find(",0,USD,gpu_time,10800000000000000,"), std::string::npos);
+  EXPECT_NE(statement_csv(whole).find(",10.8\n"), std::string::npos);
+  const Margin earned = margin(desk.usage, endpoint, may);
+  EXPECT_EQ(earned.revenue.at(usd), 37'500'000);
+  EXPECT_EQ(earned.cost.at(usd), 10'800'000'000);
+  EXPECT_EQ(find_line(desk.usage, tenant, line_id(whole.borne[0].key))->second.amount.nano,
+            10'800'000'000);
+  EXPECT_EQ(find_line(desk.usage, tenant, "line_0"), nullptr);
+  EXPECT_EQ(desk.said(CloseInvoice{{6, 1}, tenant, may, {}}), "done");
+  EXPECT_EQ(desk.state.invoices.at({6, 1}).total.nano, 7'237'500'112);
+}
+
 TEST(Billing, RefusesContractsThatMakeNoSense) {
   Desk desk = used();
   EXPECT_NE(desk.said(SetContract{{1, 99}, {}}).find("no account"), std::string::npos);

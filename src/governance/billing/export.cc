@@ -68,23 +68,25 @@ std::string statement_csv(const Statement& statement) {
       "BillingAccountId,SubAccountId,BillingPeriodStart,BillingPeriodEnd,ChargePeriodStart,"
       "ChargePeriodEnd,ChargeCategory,ChargeDescription,ServiceCategory,ResourceId,SkuId,"
       "ConsumedQuantity,ConsumedUnit,BilledCost,BillingCurrency,x_Meter,x_Quantity,x_PriceVersion,"
-      "x_Key,x_Workload,x_Endpoint,x_Model,x_Unpriced,x_Simulated,x_Reference\n";
-  for (const StatementLine& line : statement.lines) {
+      "x_Key,x_Workload,x_Endpoint,x_Model,x_Unpriced,x_Simulated,x_Reference,x_BorneCost\n";
+  const auto usage = [&](const StatementLine& line, bool borne) {
     const metering::LineKey& key = line.key;
     const std::string meter(enum_text(key.meter));
     row(out, {tenant, to_text(key.project), from, until, to_text(line.first), to_text(line.last),
               "Usage", meter + " of " + key.sku, service(key.meter), resource(key.subject),
-              key.sku, line.units, line.unit, decimal(line.amount),
+              key.sku, line.units, line.unit, borne ? "0" : decimal(line.amount),
               to_text(line.amount.currency), meter, to_text(line.quantity), to_text(key.version),
               to_text(key.key), to_text(key.subject.workload), to_text(key.subject.endpoint),
               to_text(key.subject.model), line.unpriced ? "true" : "false",
-              line.simulated ? "true" : "false", ""});
-  }
+              line.simulated ? "true" : "false", "", borne ? decimal(line.amount) : ""});
+  };
+  for (const StatementLine& line : statement.lines) usage(line, false);
+  for (const StatementLine& line : statement.borne) usage(line, true);
   for (const Adjustment& one : statement.adjustments) {
     row(out, {tenant, "", from, until, from, until, category(one.kind),
               free_text(one.description), "Other", "", "", "", "", decimal(one.amount),
               to_text(one.amount.currency), "", "", "", "", "", "", "", "false", "false",
-              free_text(one.reference)});
+              free_text(one.reference), ""});
   }
   return out;
 }
