@@ -153,7 +153,7 @@ std::vector<LogRecord> give_back(const Holder& holder, LeaseId id) {
 
 Reduce reduced(const Holder& holder, LeaseId id) {
   const metering::LeaseTaken& taken = holder.log.leases.at(id).taken;
-  return {id, taken.granted, taken.revision};
+  return {id, taken.granted, taken.revision, holder.log.gateway};
 }
 
 Result<LogRecord> define_terms(const Holder& holder, const Terms& terms) {

@@ -159,7 +159,7 @@ TEST(Holder, ARecallBindsAndAnOldGrantDoesNotUndoIt) {
   const auto records = give_back(desk.holder, dollars);
   ASSERT_EQ(records.size(), 1u);
   desk.take(records[0]);
-  EXPECT_EQ(reduced(desk.holder, dollars), (Reduce{dollars, 500, 2}));
+  EXPECT_EQ(reduced(desk.holder, dollars), (Reduce{dollars, 500, 2, desk.holder.log.gateway}));
   EXPECT_TRUE(give_back(desk.holder, dollars).empty());
   EXPECT_EQ(desk.open(1, 0).error().reason, "lease_short");
   EXPECT_TRUE(take(desk.holder, {lease(dollars, SpendUnit::money, 5000, 2)}).empty());

@@ -281,6 +281,9 @@ Decided judge_one(const State& state, const budget::State& budgets, const Reduce
                   const Context&) {
   const Lease* lease = find(state, command.lease);
   if (lease == nullptr) return Decision{};  // its epoch is closed: all of it is back
+  if (lease->gateway != command.gateway) {
+    return not_found("no such lease of this gateway").at("lease");
+  }
   if (command.revision < lease->revision) {
     return conflict("a later grant is on its way").at("revision").retried(Retry::later);
   }

@@ -148,15 +148,17 @@ struct Report {
 DESCRIBE(Report, gateway, epoch, offset, uses)
 
 // The answer to a recall: the lease as the holder has made it durable. What it gave up is back.
-// Refused (conflict) while a later grant is on its way to the holder: send the recall again.
+// Refused (conflict) while a later grant is on its way to the holder: send the recall again; and
+// (not_found) from anybody but the holder, as whom the connection speaks.
 struct Reduce {
   static constexpr std::string_view tag = "reduce_lease";
   LeaseId lease;
   Wide granted = 0;
   std::uint64_t revision = 0;
+  GatewayId gateway;
   friend bool operator==(const Reduce&, const Reduce&) = default;
 };
-DESCRIBE(Reduce, lease, granted, revision)
+DESCRIBE(Reduce, lease, granted, revision, gateway)
 
 // Recalls every live lease on the budgets that match (a control-plane hold needs the money).
 struct Recall {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/codec.h"
+#include "governance/lease/absence.h"
 
 namespace bessemer::lease {
 namespace {
@@ -150,10 +151,12 @@ TEST(Lender, RecallsBeforeItRefuses) {
   EXPECT_EQ(desk.said(desk.borrow(two, 30)), "wait");
   ASSERT_EQ(recalled(desk.state, one).size(), 1u);
   EXPECT_TRUE(recalled(desk.state, two).empty());
-  EXPECT_NE(desk.said(Reduce{lease.id, 60, 0}).find("later grant"), std::string::npos);
-  EXPECT_NE(desk.said(Reduce{lease.id, 101, 2}).find("between"), std::string::npos);
-  EXPECT_EQ(desk.said(Reduce{lease.id, 60, 2}), "done");
-  EXPECT_EQ(desk.said(Reduce{lease.id, 60, 2}), "already done");
+  EXPECT_NE(desk.said(Reduce{lease.id, 60, 2, two}).find("no such lease of this gateway"),
+            std::string::npos);  // only its holder gives it back
+  EXPECT_NE(desk.said(Reduce{lease.id, 60, 0, one}).find("later grant"), std::string::npos);
+  EXPECT_NE(desk.said(Reduce{lease.id, 101, 2, one}).find("between"), std::string::npos);
+  EXPECT_EQ(desk.said(Reduce{lease.id, 60, 2, one}), "done");
+  EXPECT_EQ(desk.said(Reduce{lease.id, 60, 2, one}), "already done");
   EXPECT_TRUE(recalled(desk.state, one).empty());
   EXPECT_EQ(desk.said(desk.borrow(two, 30)), "done");
   EXPECT_EQ(desk.counters(whole).leased, 90);
@@ -181,7 +184,7 @@ TEST(Lender, ReportsAreCumulativeAndCountedOnce) {
   EXPECT_NE(desk.said(Close{one, 1, 5}).find("reported up to 6"), std::string::npos);
   EXPECT_EQ(desk.said(Close{one, 1, 6}), "done");
   EXPECT_EQ(desk.said(Report{one, 1, 9, {}}), "already done");
-  EXPECT_EQ(desk.said(Reduce{lease.id, 1, 9}), "already done");
+  EXPECT_EQ(desk.said(Reduce{lease.id, 1, 9, one}), "already done");
 }
 
 TEST(Lender, NothingButTheLogOrAnOperatorEndsALostEpoch) {
@@ -208,6 +211,22 @@ TEST(Lender, GoesThroughASnapshot) {
   const auto copy = codec::decode<State>(bytes);
   ASSERT_TRUE(copy);
   EXPECT_EQ(codec::encode(*copy), bytes);
+}
+
+TEST(Lease, WhoIsNotHeardOfForALifetimeIsLost) {
+  Desk desk = opened(100);
+  Absence absence;
+  const auto due = [&](Duration after, const std::set<EpochKey>& connected) {
+    return absence.due(desk.state, connected, start + after);
+  };
+  EXPECT_TRUE(due(seconds(0), {{one, 1}}).empty());
+  EXPECT_TRUE(due(seconds(60), {{one, 1}}).empty());
+  EXPECT_EQ(due(seconds(61), {{one, 1}}), (std::vector<EpochKey>{{two, 1}}));
+  EXPECT_EQ(desk.said(Lose{two, 1}), "done");
+  EXPECT_TRUE(due(seconds(200), {{one, 1}}).empty());
+  EXPECT_TRUE(due(seconds(230), {}).empty());
+  EXPECT_TRUE(due(seconds(270), {{one, 1}}).empty());  // it was heard of again
+  EXPECT_TRUE(due(seconds(300), {}).empty());
 }
 
 }  // namespace
