@@ -12,11 +12,25 @@ namespace {
 // settles, which the next turn takes up again.
 constexpr int max_rounds = 64;
 
+// A transfer by somebody's hand: a wallet may have money again.
+bool is_top_up(const factory::Event& event) {
+  const auto* of = std::get_if<ledger::Event>(&event);
+  return of != nullptr && std::holds_alternative<ledger::Transferred>(*of);
+}
+
 bool may_change_a_refusal(const factory::Event& event) {
   return std::holds_alternative<budget::Event>(event) ||
          std::holds_alternative<pricing::Event>(event) ||
          std::holds_alternative<lease::Event>(event) ||
+         is_top_up(event) ||
          std::holds_alternative<tenant::Event>(event) || std::holds_alternative<site::Event>(event);
+}
+
+// After it running work may match another set of budgets.
+bool is_other_budget(const factory::Event& event) {
+  const auto* of = std::get_if<budget::Event>(&event);
+  return of != nullptr && (std::holds_alternative<budget::BudgetSet>(*of) ||
+                           std::holds_alternative<budget::BudgetRemoved>(*of));
 }
 
 }  // namespace
@@ -27,6 +41,7 @@ Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes
       options_(std::move(options)) {
   engine_.watch([this](const factory::Fact& fact) {
     if (may_change_a_refusal(fact.event)) refused_.clear();
+    budgets_moved_ = budgets_moved_ || is_other_budget(fact.event);
   });
 }
 

@@ -84,7 +84,7 @@ class Conductor {
 
   // time.cc
   void take_time();
-  void renew(const workload::Workload& workload);
+  void renew(const workload::Workload& workload, bool budgets_moved);
   void accrue_storage();
 
   // serving.cc, pipelines.cc
@@ -140,6 +140,7 @@ class Conductor {
   std::map<TaskId, WorkloadId> task_owner_;
   factory::Refused refused_;
   std::optional<Instant> refused_until_;               // then all of them are proposed again
+  bool budgets_moved_ = true;  // running work is to be held against budgets made since
   std::map<WorkloadId, Wait> waits_;
   scheduler::Snapshot snapshot_;
   std::vector<scheduler::Reservation> reservations_;   // of the last plan, for the next

@@ -169,9 +169,48 @@ TEST(Money, MoneyThatGatewaysHoldIsAskedBackForAJob) {
   EXPECT_EQ(stage.phase(job), "queued");
   const auto recalled = lease::recalled(stage.engine->state().lease, gateway);
   ASSERT_EQ(recalled.size(), 1u);
-  stage.ask(lease::Command(lease::Reduce{recalled[0].id, 0, recalled[0].revision + 1}));
+  stage.ask(lease::Command(lease::Reduce{recalled[0].id, 0, recalled[0].revision + 1,
+                                         gateway}));
   stage.settle();
   EXPECT_EQ(stage.phase(job), "starting") << stage.conductor->why_waits(job)->refusal;
+}
+
+TEST(Money, ABudgetMadeWhileWorkRunsHoldsItAtOnce) {
+  Stage stage;
+  const WorkloadId job = stage.start_job();
+  for (int i = 0; i < 5; ++i) {
+    stage.settle();
+    stage.pass(seconds(2));
+  }
+  ASSERT_EQ(stage.phase(job), "running");
+  EXPECT_FALSE(stage.job(job).last()->paid_until);
+  stage.set_budget(100);
+  stage.settle();
+  ASSERT_TRUE(stage.job(job).last()->hold);
+  EXPECT_GT(*stage.job(job).last()->paid_until, stage.clock.now() + minutes(9));
+  // Once is enough: the next turns find it as it should be.
+  const HoldId hold = stage.job(job).last()->hold;
+  stage.pass(minutes(1));
+  stage.settle();
+  EXPECT_EQ(stage.job(job).last()->hold, hold);
+}
+
+TEST(Money, AnExhaustedBudgetMadeWhileWorkRunsStopsItWithItsGrace) {
+  Stage stage;
+  const WorkloadId job = stage.start_job();
+  for (int i = 0; i < 5; ++i) {
+    stage.settle();
+    stage.pass(seconds(2));
+  }
+  ASSERT_EQ(stage.phase(job), "running");
+  stage.set_budget(0);
+  stage.settle();
+  for (int i = 0; i < 10; ++i) {
+    stage.pass(seconds(2));
+    stage.settle();
+  }
+  EXPECT_EQ(stage.machine.running(), 0u);
+  EXPECT_EQ(stage.job(job).reason, workload::Reason::unpaid);
 }
 
 }  // namespace

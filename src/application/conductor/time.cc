@@ -1,5 +1,9 @@
 // What time alone asks for: deadlines, run times, backoffs, and money for the time ahead.
 #include "application/conductor/conductor.h"
+
+#include <utility>
+
+#include "application/factory/charge.h"
 #include "application/factory/means.h"
 #include "application/factory/storage.h"
 
@@ -14,9 +18,10 @@ void Conductor::take_time() {
     decide(workload::Command(workload::LetGo{id}));
   }
   const auto live = engine_.state().workload.live;  // a copy: renewals change the state
+  const bool budgets_moved = std::exchange(budgets_moved_, false);
   for (const WorkloadId id : live) {
     const workload::Workload* const found = workload::find(engine_.state().workload, id);
-    if (found != nullptr && found->phase == workload::Phase::running) renew(*found);
+    if (found != nullptr && found->phase == workload::Phase::running) renew(*found, budgets_moved);
   }
   accrue_storage();
   const auto moment = workload::next_moment(engine_.state().workload);
@@ -37,19 +42,24 @@ void Conductor::accrue_storage() {
   for (const OrgId project : due) decide(factory::OwnCommand(factory::AccrueStorage{project}));
 }
 
-void Conductor::renew(const workload::Workload& workload) {
+// Due: what was paid for nears its end, or (`budgets_moved`) its hold misses a budget that was made
+// since. A new month is met when the time is up.
+void Conductor::renew(const workload::Workload& workload, bool budgets_moved) {
   const workload::Attempt* const attempt = workload.last();
-  if (attempt == nullptr || !attempt->paid_until) return;
+  if (attempt == nullptr) return;
   const Instant now = clock_.now();
-  const Instant due = *attempt->paid_until - renew_before;
-  if (now < due) {
-    soon(due);
+  const bool stale = budgets_moved && factory::hold_is_stale(engine_.state(), workload, now);
+  if (!stale && !attempt->paid_until) return;
+  if (!stale && now < *attempt->paid_until - renew_before) {
+    soon(*attempt->paid_until - renew_before);
     return;
   }
   // A refusal is no news of its own: the supervisors give notice when the time is up.
-  const auto written = engine_.submit(
-      factory::OwnCommand(factory::Renew{workload.id, workload.generation}), decided());
+  const factory::Renew renew{workload.id, workload.generation,
+                             world::draw_id<HoldId>(clock_, entropy_)};
+  const auto written = engine_.submit(factory::OwnCommand(renew), decided());
   if (!written) recall_for(workload, written.error());
+  if (!written && !attempt->paid_until) budgets_moved_ = true;  // nothing else would ask again
   soon(now + seconds(10));
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "application/factory/ladder.h"
 #include "base/check.h"
 
 namespace bessemer::factory {
@@ -12,38 +13,59 @@ namespace {
 constexpr std::string_view metering_stream = "metering";
 constexpr std::uint64_t mebibyte = 1 << 20;
 
-
-// The endpoint that a posting is about: of a request, or of a replica's time.
-const deployment::Endpoint* endpoint_of(const State& state, const metering::Subject& subject) {
-  if (subject.endpoint) return deployment::find(state.deployment, subject.endpoint);
-  return nullptr;
-}
-
 struct Route {
   AccountId from, to;
   friend auto operator<=>(const Route&, const Route&) = default;
 };
 
+// Who earns what a tenant pays for a line: the platform, or the account of the endpoint, which is
+// its owner's where it is published.
+AccountId earner_of(const State& state, const metering::LineKey& line, Currency currency) {
+  using ledger::AccountKind;
+  const EndpointId endpoint = line.subject.endpoint;
+  const OrgId platform;  // none: the platform's own accounts
+  const AccountId rest = account_id(platform, AccountKind::revenue, currency);
+  if (!endpoint || pricing::is_time(line.meter)) return rest;
+  const AccountId shared = account_id(platform, AccountKind::revenue, currency, endpoint);
+  const deployment::Endpoint* const found = deployment::find(state.deployment, endpoint);
+  if (found == nullptr) {  // late news of an endpoint that is gone
+    for (const auto& [id, account] : state.ledger.accounts) {
+      const bool its = account.endpoint == endpoint && account.currency == currency;
+      if (its && account.kind == AccountKind::revenue) return id;
+    }
+    return rest;
+  }
+  if (found->billing == deployment::Billing::published) {
+    const OrgId owner = tenant::tenant_of(state.tenant, found->project);
+    const AccountId published = account_id(owner, AccountKind::revenue, currency, endpoint);
+    return ledger::find(state.ledger, published) != nullptr
+               ? published
+               : account_id(owner, AccountKind::revenue, currency);
+  }
+  return ledger::find(state.ledger, shared) != nullptr ? shared : rest;
+}
+
 // Who pays whom for one posting: see money.md, "Who pays".
 Route route_of(const State& state, const metering::LineKey& line, Currency currency) {
   using ledger::AccountKind;
-  const deployment::Endpoint* const endpoint = endpoint_of(state, line.subject);
-  const bool shared = endpoint != nullptr && endpoint->billing != deployment::Billing::dedicated;
-  const OrgId platform;  // none: the platform's own accounts
-  if (shared && pricing::is_time(line.meter)) {
-    const OrgId owner = tenant::tenant_of(state.tenant, endpoint->project);
-    return {account_id(owner, AccountKind::endpoint_cost, currency, endpoint->id),
-            account_id(platform, AccountKind::revenue, currency)};
-  }
-  OrgId earns = platform;
-  if (shared && endpoint->billing == deployment::Billing::published) {
-    earns = tenant::tenant_of(state.tenant, endpoint->project);
+  const AccountId earner = earner_of(state, line, currency);
+  if (line.bearer == metering::Bearer::endpoint) {
+    return {account_id(line.tenant, AccountKind::endpoint_cost, currency, line.subject.endpoint),
+            earner};
   }
   const ledger::Account* const wallet =
       ledger::find(state.ledger, line.tenant, AccountKind::wallet, currency);
   return {wallet != nullptr ? wallet->id
                             : account_id(line.tenant, AccountKind::receivable, currency),
-          account_id(earns, AccountKind::revenue, currency)};
+          earner};
+}
+
+// Whether the replicas of an endpoint are borne by its cost account.
+bool bears_replicas(const State& state, OrgId tenant, EndpointId id) {
+  const deployment::Endpoint* const endpoint = deployment::find(state.deployment, id);
+  if (endpoint == nullptr || endpoint->billing == deployment::Billing::dedicated) return false;
+  return ledger::find(state.ledger, tenant, ledger::AccountKind::endpoint_cost,
+                      simulated_currency, id) != nullptr;
 }
 
 }  // namespace
@@ -88,6 +110,9 @@ metering::Payer payer_of(const State& state, const workload::Workload& workload)
   metering::Payer payer;
   payer.project = workload.spec.project;
   payer.tenant = tenant::tenant_of(state.tenant, workload.spec.project);
+  if (workload.spec.endpoint && bears_replicas(state, payer.tenant, *workload.spec.endpoint)) {
+    payer.bearer = metering::Bearer::endpoint;
+  }
   return payer;
 }
 
@@ -185,6 +210,57 @@ ledger::OpenAccount open_account(OrgId owner, ledger::AccountKind kind, Currency
   command.account.currency = currency;
   command.account.endpoint = endpoint;
   return command;
+}
+
+std::vector<ledger::OpenAccount> endpoint_accounts(OrgId tenant, EndpointId endpoint,
+                                                   deployment::Billing billing,
+                                                   Currency currency) {
+  using ledger::AccountKind;
+  if (billing == deployment::Billing::dedicated) return {};
+  const OrgId earner = billing == deployment::Billing::published ? tenant : OrgId{};
+  return {open_account(tenant, AccountKind::endpoint_cost, currency, endpoint),
+          open_account(earner, AccountKind::revenue, currency, endpoint)};
+}
+
+const ledger::Account* wallet_of(const State& state, OrgId tenant, Instant now) {
+  const auto* version = metering::version_for(state.metering, state.pricing, tenant, now);
+  if (version == nullptr) return nullptr;
+  return ledger::find(state.ledger, tenant, ledger::AccountKind::wallet, version->currency);
+}
+
+Result<void> check_wallet(const State& state, OrgId tenant, Instant now) {
+  const ledger::Account* const wallet = wallet_of(state, tenant, now);
+  if (wallet == nullptr || wallet->may_be_negative || ledger::available(*wallet) > 0) return {};
+  return exhausted("the wallet of '" + tenant::path_of(state.tenant, tenant) + "' has " +
+                   to_text(Money{ledger::available(*wallet), wallet->currency}) + " left")
+      .because("balance_exhausted")
+      .fix("top it up");
+}
+
+std::vector<metering::Posting> postings_of(const std::vector<metering::Event>& events) {
+  std::vector<metering::Posting> postings;
+  for (const metering::Event& event : events) {
+    const auto& some = metering::postings_of(event);
+    postings.insert(postings.end(), some.begin(), some.end());
+  }
+  return postings;
+}
+
+Result<void> book(const State& state, std::vector<Metered> metered, Batch& batch,
+                  const Context& context) {
+  std::vector<metering::Posting> postings;
+  budget::Count count;
+  for (Metered& one : metered) {
+    budget::Work work{one.hold, std::move(one.spender), {}, one.closes};
+    for (const metering::Posting& posting : one.postings) {
+      work.pieces.push_back({posting.from, metering::spend_of({posting})});
+    }
+    count.works.push_back(std::move(work));
+    postings.insert(postings.end(), one.postings.begin(), one.postings.end());
+  }
+  ADD(batch, transfers_for(state, postings, batch, context));
+  ADD(batch, budget::judge(state.budget, budget::Command(std::move(count)), context));
+  return {};
 }
 
 Result<std::vector<ledger::Event>> transfers_for(const State& state,

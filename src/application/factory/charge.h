@@ -40,12 +40,40 @@ AccountId account_id(OrgId owner, ledger::AccountKind kind, Currency currency,
 ledger::OpenAccount open_account(OrgId owner, ledger::AccountKind kind, Currency currency,
                                  EndpointId endpoint = {});
 
+// The accounts between which what an endpoint costs and earns is moved, for its billing mode; none
+// for a dedicated one. Their opening is part of creating and of configuring it.
+std::vector<ledger::OpenAccount> endpoint_accounts(OrgId tenant, EndpointId endpoint,
+                                                   deployment::Billing billing, Currency currency);
+
 // The ledger's part of what was metered: one transfer per tenant, currency and destination, in one
 // step of the stream "metering". No events when nothing costs anything.
 // `batch` is what goes before them: each step of the stream has a sequence of its own.
 Result<std::vector<ledger::Event>> transfers_for(const State& state,
                                                  const std::vector<metering::Posting>& postings,
                                                  const Batch& batch, const Context& context);
+
+// Work that was metered: whose budgets its postings count against.
+struct Metered {
+  HoldId hold;  // none: it runs without one
+  budget::Spender spender;
+  std::vector<metering::Posting> postings;
+  bool closes = false;  // the hold ends with it
+};
+// Books what was metered and counts it in budgets. Goes after the facts of the use; once a batch.
+Result<void> book(const State& state, std::vector<Metered> metered, Batch& batch,
+                  const Context& context);
+// All postings of these facts, in order.
+std::vector<metering::Posting> postings_of(const std::vector<metering::Event>& events);
+
+// Refuses new work, and more of what runs, when the tenant's wallet is empty. Without a wallet it
+// pays later. Errors: exhausted/balance_exhausted.
+Result<void> check_wallet(const State& state, OrgId tenant, Instant now);
+// The tenant's wallet in the currency it is charged in; null: none.
+const ledger::Account* wallet_of(const State& state, OrgId tenant, Instant now);
+
+// Whether work that runs holds money on other budgets or windows than those that match by now: it
+// is to be renewed at once.
+bool hold_is_stale(const State& state, const workload::Workload& workload, Instant now);
 
 // The organisation nodes whose budgets a project's spending counts against, the tenant first.
 std::vector<OrgId> spender_path(const State& state, OrgId project);

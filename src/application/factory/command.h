@@ -48,11 +48,13 @@ struct Accrue {
 struct AccrueStorage {
   OrgId project;
 };
-// Pays the attempt on: the hold is extended to a quantum from now. Refused when a budget is used
-// up; the supervisors then give notice by themselves.
+// Pays the attempt on: the hold is extended to a quantum from now or, when another month has begun
+// or other budgets match by now, settled and taken anew as `hold` (drawn by the shell). Refused
+// when a budget or the wallet is used up; the supervisors then give notice by themselves.
 struct Renew {
   WorkloadId workload;
   std::uint32_t generation = 0;
+  HoldId hold;
 };
 // One replica of an endpoint, as deployment::reconcile asks for it.
 struct BeginReplica {
@@ -82,6 +84,28 @@ struct BeginDeployStep {
 struct CloseInvoice {
   billing::CloseInvoice close;
 };
+// A tenant with the offsets of its time zone, where they are not known yet: both or neither.
+struct CreateTenant {
+  tenant::CreateTenant create;
+  std::optional<Zone> zone;
+};
+// Billing periods follow this zone from the end of the present one on; budgets made from now on do
+// at once. The zones of budgets that are there stay.
+struct SetTimeZone {
+  OrgId tenant;
+  Zone zone;
+};
+// Money for a tenant's wallet, which comes into being with the first: paid from outside, or granted
+// by the platform as a loss of its own. The transfer's id makes it happen once.
+enum class TopUpKind : std::uint8_t { payment, grant };
+DESCRIBE_ENUM(TopUpKind, payment, grant)
+struct TopUp {
+  OrgId tenant;
+  TransferId id;
+  Money amount;
+  TopUpKind kind = TopUpKind::payment;
+  std::string memo;
+};
 // A range of a gateway's usage log, folded: rated, charged, and counted against its leases.
 struct ReportUsage {
   GatewayId gateway;
@@ -93,7 +117,8 @@ struct ReportUsage {
 
 using OwnCommand =
     std::variant<Launch, TaskStarted, TaskExited, Accrue, AccrueStorage, Renew, BeginReplica,
-                 EndReplica, BeginJobStep, BeginDeployStep, CloseInvoice, ReportUsage>;
+                 EndReplica, BeginJobStep, BeginDeployStep, CloseInvoice, ReportUsage,
+                 CreateTenant, SetTimeZone, TopUp>;
 
 using Command =
     std::variant<tenant::Command, access::Command, quota::Command, secret::Command,

@@ -1,4 +1,7 @@
 // Dispatch of judge: from a command to the part that knows its ladder.
+#include <algorithm>
+
+#include "application/factory/charge.h"
 #include "application/factory/factory.h"
 #include "application/factory/ladder.h"
 
@@ -10,6 +13,10 @@ Result<Batch> only(Result<std::vector<ModuleEvent>> events) {
   Batch batch;
   ADD(batch, std::move(events));
   return batch;
+}
+
+bool costs_money(const Spend& spend) {
+  return std::ranges::any_of(spend.money, [](const auto& one) { return one.second > 0; });
 }
 
 struct JudgeOwn {
@@ -32,6 +39,11 @@ struct JudgeOwn {
   }
   Result<Batch> operator()(const CloseInvoice& c) { return judge_invoice(state, c, context); }
   Result<Batch> operator()(const ReportUsage& c) { return judge_usage(state, c, context); }
+  Result<Batch> operator()(const CreateTenant& c) {
+    return judge_create_tenant(state, c, context);
+  }
+  Result<Batch> operator()(const SetTimeZone& c) { return judge_time_zone(state, c, context); }
+  Result<Batch> operator()(const TopUp& c) { return judge_top_up(state, c, context); }
 };
 
 struct Judge {
@@ -59,6 +71,14 @@ struct Judge {
     return only(metering::judge(state.metering, state.pricing, c, context));
   }
   Result<Batch> operator()(const lease::Command& c) {
+    if (const auto* lost = std::get_if<lease::WriteOff>(&c)) {
+      return judge_write_off(state, *lost, context);
+    }
+    if (const auto* borrow = std::get_if<lease::Borrow>(&c)) {
+      if (!borrow->spender.path.empty() && costs_money(borrow->need)) {
+        TRY(check_wallet(state, borrow->spender.path.front(), context.now));
+      }
+    }
     TRY_ASSIGN(auto decision, lease::judge(state.lease, state.budget, c, context));
     Batch batch;
     add(batch, std::move(decision.events));
@@ -70,7 +90,7 @@ struct Judge {
     return batch;
   }
   Result<Batch> operator()(const billing::Command& c) {
-    return only(billing::judge(state.billing, state.metering, c, context));
+    return judge_billing(state, c, context);
   }
   Result<Batch> operator()(const audit::Command& c) {
     return only(audit::judge(state.audit, c, context));

@@ -24,8 +24,14 @@ void add(Batch& batch, std::vector<ModuleEvent> events) {
 // ---- the parts of judge, by noun; each in the .cc file of its name
 
 Result<Batch> judge_tenant(const State&, const tenant::Command&, const Context&);   // tenants.cc
+Result<Batch> judge_create_tenant(const State&, const CreateTenant&, const Context&);
+Result<Batch> judge_time_zone(const State&, const SetTimeZone&, const Context&);
 Result<Batch> judge_pricing(const State&, const pricing::Command&, const Context&); // tenants.cc
 Result<Batch> judge_invoice(const State&, const CloseInvoice&, const Context&);     // invoice.cc
+Result<Batch> judge_top_up(const State&, const TopUp&, const Context&);             // wallet.cc
+// write_off.cc
+Result<Batch> judge_write_off(const State&, const lease::WriteOff&, const Context&);
+Result<Batch> judge_billing(const State&, const billing::Command&, const Context&);
 Result<Batch> judge_workload(const State&, const workload::Command&, const Context&);  // work.cc
 Result<Batch> judge_launch(const State&, const Launch&, const Context&);
 Result<Batch> judge_started(const State&, const TaskStarted&, const Context&);

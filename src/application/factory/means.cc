@@ -31,6 +31,7 @@ std::vector<WorkloadId> payable_again(const State& state, Instant now) {
     const workload::Workload& one = *workload::find(state.workload, id);
     if (one.phase != workload::Phase::queued || !one.held || one.last() == nullptr) continue;
     if (one.reason != workload::Reason::unpaid) continue;
+    if (!check_wallet(state, tenant::tenant_of(state.tenant, one.spec.project), now)) continue;
     const auto missing = budget::explain(state.budget, spender_of(state, one), class_of(one),
                                          first_quantum(state, one, now), now);
     if (missing.empty()) found.push_back(id);

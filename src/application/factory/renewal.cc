@@ -22,20 +22,69 @@ Result<Batch> judge_accrue(const State& state, const Accrue& accrue, const Conte
                                           metering::Command(metering::Accrue{
                                               interval, context.occurred_at}),
                                           context));
-  std::vector<metering::Posting> postings;
-  for (const metering::Event& event : events) {
-    const auto& some = metering::postings_of(event);
-    postings.insert(postings.end(), some.begin(), some.end());
-  }
-  add(batch, std::move(events));
-  ADD(batch, transfers_for(state, postings, batch, context));
   const workload::Attempt* const attempt = found->last();
-  if (attempt == nullptr || !attempt->hold) return batch;
-  const Spend charged = metering::spend_of(postings);
-  ADD(batch, budget::judge(state.budget,
-                           budget::Command(budget::Draw{attempt->hold, charged, charged}),
-                           context));
+  Metered metered{attempt == nullptr ? HoldId{} : attempt->hold, spender_of(state, *found),
+                  postings_of(events)};
+  add(batch, std::move(events));
+  TRY(book(state, {std::move(metered)}, batch, context));
   return batch;
+}
+
+namespace {
+
+// What the attempt's open tasks take up to `until`, each from `since(task)` on.
+template <class Since>
+Result<Spend> ahead(const State& state, const workload::Workload& workload, Instant until,
+                    Instant now, Since since) {
+  const OrgId tenant = tenant::tenant_of(state.tenant, workload.spec.project);
+  Spend spend;
+  for (const workload::Task& task : workload.last()->tasks) {
+    if (task.phase == workload::TaskPhase::ended) continue;
+    const Duration span = until - std::min(until, since(task));
+    TRY_ASSIGN(const Spend one, spend_for(state, tenant,
+                                          levels_of(state, workload.spec, task.placement), span,
+                                          now));
+    for (const auto& [currency, nano] : one.money) spend.money[currency] += nano;
+    spend.gpu_time += one.gpu_time;
+  }
+  return spend;
+}
+
+// Holds what is needed up to `until`: more on the hold that is there or, when another month has
+// begun or other budgets match by now, all of it anew. Gives the hold; none: nothing limits it.
+Result<HoldId> hold_until(const State& state, const workload::Workload& workload, HoldId next,
+                          Instant until, Batch& batch, const Context& context) {
+  const workload::Attempt& attempt = *workload.last();
+  const budget::Spender spender = spender_of(state, workload);
+  const bool current = budget::is_current(state.budget, attempt.hold, spender, context.now);
+  if (current && !attempt.hold) return HoldId{};
+  if (current && attempt.paid_until) {
+    TRY_ASSIGN(const Spend more,
+               ahead(state, workload, until, context.now,
+                     [&](const workload::Task&) { return *attempt.paid_until; }));
+    ADD(batch, budget::judge(state.budget, budget::Command(budget::Extend{attempt.hold, more}),
+                             context));
+    return attempt.hold;
+  }
+  // What is not posted yet was held by the former hold and is part of the new one.
+  const auto unposted_since = [&](const workload::Task& task) {
+    const auto open = state.metering.intervals.find(to_text(task.placement.allocation));
+    return open == state.metering.intervals.end() ? context.now : open->second.posted_until;
+  };
+  TRY_ASSIGN(Spend all, ahead(state, workload, until + paid_margin, context.now, unposted_since));
+  ADD(batch, budget::judge(state.budget,
+                           budget::Command(budget::Rehold{attempt.hold, next, spender,
+                                                          class_of(workload), std::move(all)}),
+                           context));
+  return next;
+}
+
+}  // namespace
+
+bool hold_is_stale(const State& state, const workload::Workload& workload, Instant now) {
+  const workload::Attempt* const attempt = workload.last();
+  return attempt != nullptr &&
+         !budget::is_current(state.budget, attempt->hold, spender_of(state, workload), now);
 }
 
 Result<Batch> judge_renew(const State& state, const Renew& renew, const Context& context) {
@@ -46,25 +95,27 @@ Result<Batch> judge_renew(const State& state, const Renew& renew, const Context&
     return batch;
   }
   const workload::Attempt* const attempt = found->last();
-  if (attempt == nullptr || !attempt->hold || !attempt->paid_until) return batch;
-  const Instant until = context.now + paid_quantum;
-  if (until <= *attempt->paid_until) return batch;
+  if (attempt == nullptr) return batch;
   const OrgId tenant = tenant::tenant_of(state.tenant, found->spec.project);
-  Spend more;
-  for (const workload::Task& task : attempt->tasks) {
-    if (task.phase == workload::TaskPhase::ended) continue;
-    TRY_ASSIGN(const Spend one,
-               spend_for(state, tenant, levels_of(state, found->spec, task.placement),
-                         until - *attempt->paid_until, context.now));
-    for (const auto& [currency, nano] : one.money) more.money[currency] += nano;
-    more.gpu_time += one.gpu_time;
+  const bool prepaid = wallet_of(state, tenant, context.now) != nullptr;
+  const Instant until = context.now + paid_quantum;
+  if (attempt->paid_until && until <= *attempt->paid_until) return batch;
+  if (!attempt->paid_until && !prepaid && !hold_is_stale(state, *found, context.now)) return batch;
+  workload::ExtendPaid extend{renew.workload, renew.generation, until, {}};
+  auto held = [&]() -> Result<HoldId> {
+    TRY(check_wallet(state, tenant, context.now));
+    return hold_until(state, *found, renew.hold, until, batch, context);
+  }();
+  if (held) {
+    extend.hold = *held;
+  } else if (!attempt->paid_until && held.error().code == Code::exhausted) {
+    // It has run without a limit and there is one now: it is told, and has its grace.
+    const Duration grace = found->spec.grace.value_or(workload::defaults::grace);
+    extend.paid_until = context.now + paid_margin + grace;
+  } else {
+    return std::move(held).error();
   }
-  ADD(batch, budget::judge(state.budget, budget::Command(budget::Extend{attempt->hold, more}),
-                           context));
-  ADD(batch, workload::judge(state.workload,
-                             workload::Command(workload::ExtendPaid{
-                                 renew.workload, renew.generation, until, attempt->hold}),
-                             context));
+  ADD(batch, workload::judge(state.workload, workload::Command(extend), context));
   return batch;
 }
 

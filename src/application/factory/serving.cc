@@ -59,6 +59,73 @@ Result<void> check_template(const State& state, const deployment::Endpoint& endp
   return {};
 }
 
+// Where what the endpoint costs and earns is booked.
+Result<void> open_accounts(const State& state, EndpointId endpoint, OrgId project,
+                           deployment::Billing billing, Batch& batch, const Context& context) {
+  const OrgId tenant = tenant::tenant_of(state.tenant, project);
+  const metering::Account* const account = metering::find(state.metering, tenant);
+  const auto* version =
+      account == nullptr
+          ? nullptr
+          : version_or_first(state, metering::book_at(*account, context.now), context.now);
+  if (version == nullptr) return {};  // opened when the first book is published
+  for (const Currency currency : {version->currency, simulated_currency}) {
+    for (ledger::OpenAccount& open : endpoint_accounts(tenant, endpoint, billing, currency)) {
+      ADD(batch, ledger::judge(state.ledger, ledger::Command(std::move(open)), context));
+    }
+  }
+  return {};
+}
+
+// The replicas that run are borne by whoever the new mode says, from this moment on.
+Result<void> reassign(const State& state, const deployment::Endpoint& endpoint,
+                      deployment::Billing billing, Batch& batch, const Context& context) {
+  const bool dedicated = billing == deployment::Billing::dedicated;
+  metering::Reassign command{{},
+                             dedicated ? metering::Bearer::tenant : metering::Bearer::endpoint,
+                             context.now};
+  std::map<std::string, const workload::Workload*> owners;
+  for (const auto& [id, replica] : endpoint.running) {
+    const workload::Workload* const found = workload::find(state.workload, id);
+    if (found == nullptr || found->last() == nullptr) continue;
+    for (const workload::Task& task : found->last()->tasks) {
+      const std::string interval = to_text(task.placement.allocation);
+      owners.emplace(interval, found);
+      command.intervals.push_back(interval);
+    }
+  }
+  TRY_ASSIGN(auto events, metering::judge(state.metering, state.pricing,
+                                          metering::Command(std::move(command)), context));
+  std::map<WorkloadId, Metered> metered;
+  for (const metering::Event& event : events) {
+    const auto* accrued = std::get_if<metering::IntervalAccrued>(&event);
+    if (accrued == nullptr) continue;
+    const workload::Workload& owner = *owners.at(accrued->interval);
+    Metered& one = metered[owner.id];
+    one.hold = owner.last()->hold;
+    one.spender = spender_of(state, owner);
+    one.postings.insert(one.postings.end(), accrued->postings.begin(), accrued->postings.end());
+  }
+  add(batch, std::move(events));
+  std::vector<Metered> all;
+  for (auto& [id, one] : metered) all.push_back(std::move(one));
+  return book(state, std::move(all), batch, context);
+}
+
+Result<Batch> judge_configure(const State& state, const deployment::Configure& configure,
+                              const Context& context) {
+  Batch batch;
+  ADD(batch, deployment::judge(state.deployment, deployment::Command(configure), context));
+  const deployment::Endpoint* const endpoint =
+      deployment::find(state.deployment, configure.endpoint);
+  if (batch.events.empty() || !configure.billing || *configure.billing == endpoint->billing) {
+    return batch;
+  }
+  TRY(open_accounts(state, endpoint->id, endpoint->project, *configure.billing, batch, context));
+  TRY(reassign(state, *endpoint, *configure.billing, batch, context));
+  return batch;
+}
+
 }  // namespace
 
 deployment::Create create_of(const EndpointSpec& spec) {
@@ -85,18 +152,9 @@ Result<Batch> judge_deployment(const State& state, const deployment::Command& co
     future.name = create.name;
     TRY(check_template(state, future, create.runs));
     ADD(batch, deployment::judge(state.deployment, deployment::Command(create), context));
-    const OrgId tenant = tenant::tenant_of(state.tenant, create.project);
-    const metering::Account* const account = metering::find(state.metering, tenant);
-    if (account == nullptr || batch.events.empty()) return batch;
-    const auto* version =
-        version_or_first(state, metering::book_at(*account, context.now), context.now);
-    if (version == nullptr) return batch;
-    for (const Currency currency : {version->currency, simulated_currency}) {
-      ADD(batch, ledger::judge(state.ledger,
-                               ledger::Command(open_account(tenant,
-                                                            ledger::AccountKind::endpoint_cost,
-                                                            currency, create.endpoint)),
-                               context));
+    if (!batch.events.empty()) {
+      TRY(open_accounts(state, create.endpoint, create.project,
+                        create.billing.value_or(deployment::Billing::dedicated), batch, context));
     }
     return batch;
   }
@@ -109,6 +167,9 @@ Result<Batch> judge_deployment(const State& state, const deployment::Command& co
     TRY(check_template(state, *endpoint, roll.runs));
     ADD(batch, deployment::judge(state.deployment, deployment::Command(roll), context));
     return batch;
+  }
+  if (const auto* given = std::get_if<deployment::Configure>(&command)) {
+    return judge_configure(state, *given, context);
   }
   ADD(batch, deployment::judge(state.deployment, command, context));
   return batch;

@@ -13,20 +13,10 @@ namespace {
 Result<void> charge_storage(const State& state, OrgId project,
                             std::vector<metering::Event> events, Batch& batch,
                             const Context& context) {
-  std::vector<metering::Posting> postings;
-  for (const metering::Event& event : events) {
-    const auto& some = metering::postings_of(event);
-    postings.insert(postings.end(), some.begin(), some.end());
-  }
+  Metered metered{{}, {}, postings_of(events)};
+  metered.spender.path = spender_path(state, project);
   add(batch, std::move(events));
-  ADD(batch, transfers_for(state, postings, batch, context));
-  if (postings.empty()) return {};
-  budget::Charge charge;
-  charge.spender.path = spender_path(state, project);
-  charge.spend = metering::spend_of(postings);
-  charge.at = context.now;
-  ADD(batch, budget::judge(state.budget, budget::Command(std::move(charge)), context));
-  return {};
+  return book(state, {std::move(metered)}, batch, context);
 }
 
 // Moves the storage meter of a project to `bytes` from now on.

@@ -139,46 +139,21 @@ Result<void> end_elsewhere(const State& state, const workload::Workload& workloa
   return {};
 }
 
-bool is_credit(const Spend& spend) {
-  return spend.gpu_time < 0 || spend.tokens < 0 ||
-         std::ranges::any_of(spend.money, [](const auto& one) { return one.second < 0; });
-}
-
-// Closes the charges of one task and, with the attempt's last task, its hold.
+// Closes the charges of one task and, with the attempt's last task, its hold. Where the clock has
+// stepped back, what was posted too far comes back.
 Result<void> settle_task(const State& state, const workload::Workload& workload,
                          const workload::Task& task, bool last, Batch& batch,
                          const Context& context) {
-  std::vector<metering::Posting> postings;
   TRY_ASSIGN(auto ended,
              metering::judge(state.metering, state.pricing,
                              metering::Command(metering::End{to_text(task.placement.allocation),
                                                              context.occurred_at}),
                              context));
-  for (const metering::Event& event : ended) {
-    const auto& some = metering::postings_of(event);
-    postings.insert(postings.end(), some.begin(), some.end());
-  }
-  add(batch, std::move(ended));
-  ADD(batch, transfers_for(state, postings, batch, context));
   const workload::Attempt* const attempt = workload.last();
-  if (attempt == nullptr || !attempt->hold) return {};
-  const Spend charged = metering::spend_of(postings);
-  if (is_credit(charged)) {
-    // The clock stepped back: what was posted too far comes back, beside the hold.
-    ADD(batch, budget::judge(state.budget,
-                             budget::Command(budget::Charge{spender_of(state, workload), charged,
-                                                            context.now}),
-                             context));
-    if (!last) return {};
-    ADD(batch, budget::judge(state.budget, budget::Command(budget::Settle{attempt->hold, {}}),
-                             context));
-    return {};
-  }
-  const budget::Command command =
-      last ? budget::Command(budget::Settle{attempt->hold, charged})
-           : budget::Command(budget::Draw{attempt->hold, charged, charged});
-  ADD(batch, budget::judge(state.budget, command, context));
-  return {};
+  Metered metered{attempt == nullptr ? HoldId{} : attempt->hold, spender_of(state, workload),
+                  postings_of(ended), last};
+  add(batch, std::move(ended));
+  return book(state, {std::move(metered)}, batch, context);
 }
 
 // The artifacts that a task leaves, referred to by its run.
@@ -243,6 +218,7 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
   if (found == nullptr) return not_found("no such workload");
   TRY(tenant::open_node(state.tenant, found->spec.project));
   const OrgId tenant = tenant::tenant_of(state.tenant, found->spec.project);
+  TRY(check_wallet(state, tenant, context.now));
   Spend spend;
   for (const workload::Placement& placement : launch.placements) {
     if (site::find(state.site, placement.node) == nullptr) return not_found("no such node");
@@ -265,6 +241,8 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
                                                              class_of(*found), spend}),
                              context));
     start.hold = launch.hold;
+  }
+  if (start.hold || wallet_of(state, tenant, context.now) != nullptr) {
     start.paid_until = context.now + paid_quantum;
   }
   ADD(batch, workload::judge(state.workload, workload::Command(start), context));
