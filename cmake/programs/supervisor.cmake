@@ -5,6 +5,7 @@ file(GLOB supervisor_sources CONFIGURE_DEPENDS
 list(FILTER supervisor_sources EXCLUDE REGEX "_test\\.cc$")
 add_executable(bessemer-supervisor ${supervisor_sources}
   ${CMAKE_SOURCE_DIR}/src/compute/executor/channel.cc
+  ${CMAKE_SOURCE_DIR}/src/compute/executor/copy.cc
   ${CMAKE_SOURCE_DIR}/src/compute/executor/lines.cc
   ${CMAKE_SOURCE_DIR}/src/compute/executor/wire.cc
   ${CMAKE_SOURCE_DIR}/src/base/check.cc

@@ -117,7 +117,7 @@ class Conductor {
   void carry_out(const Orders& orders);
   void stop_task(const workload::TaskOrder& order);
   void begin_task(const workload::TaskOrder& order);
-  void end_unstarted(const workload::TaskOrder& order, std::string why);
+  void end_unstarted(const workload::TaskOrder& order, const Error& why);
   void start_prepared(const workload::TaskOrder& order, Result<Prepared> prepared);
   executor::TaskSpec spec_of(const workload::Workload& workload, const workload::TaskOrder& order,
                              Prepared& prepared) const;

@@ -5,6 +5,11 @@
 #include "base/check.h"
 
 namespace bessemer::conductor {
+namespace {
+
+constexpr Duration keep_failed = minutes(30);  // a failed task's sandbox, where that was asked
+
+}  // namespace
 
 Conductor::Orders Conductor::orders_now() const {
   Orders orders;
@@ -48,12 +53,12 @@ void Conductor::stop_task(const workload::TaskOrder& order) {
     handed_.insert(key);
     stopping_[key] = kill_at;
   } else if (stopped.error().code == Code::not_found && handed_.insert(key).second) {
-    end_unstarted(order, "asked to stop before it was started");
+    end_unstarted(order, conflict("asked to stop before it was started"));
   }
 }
 
 // A task that was never started ends with nothing owed.
-void Conductor::end_unstarted(const workload::TaskOrder& order, std::string why) {
+void Conductor::end_unstarted(const workload::TaskOrder& order, const Error& why) {
   const workload::Workload* const found =
       workload::find(engine_.state().workload, order.workload);
   if (found == nullptr || found->generation != order.generation) return;
@@ -62,7 +67,8 @@ void Conductor::end_unstarted(const workload::TaskOrder& order, std::string why)
   report.occurred_at = clock_.now();
   executor::Exited exited;
   exited.reason = executor::ExitReason::failed_to_start;
-  exited.message = std::move(why);
+  exited.message = to_text(why);
+  exited.permanent = executor::is_permanent(why.code);
   record_exit(*found, report, exited, std::vector<workload::Product>{});
 }
 
@@ -99,7 +105,7 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
       workload::find(engine_.state().workload, order.workload);
   if (found == nullptr || found->generation != order.generation) return;
   if (found->last() != nullptr && found->last()->stop) {
-    return end_unstarted(order, "asked to stop while it was being prepared");
+    return end_unstarted(order, conflict("asked to stop while it was being prepared"));
   }
   Result<void> started;
   if (prepared) {
@@ -110,7 +116,7 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
   } else {
     started = std::move(prepared).error();
   }
-  if (!started) end_unstarted(order, to_text(started.error()));
+  if (!started) end_unstarted(order, started.error());
 }
 
 executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,
@@ -150,6 +156,14 @@ executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,
   const bool strict = asked.isolation == workload::Isolation::strict ||
                       options_.least_isolation == workload::Isolation::strict;
   spec.isolation = strict ? executor::Isolation::strict : executor::Isolation::relaxed;
+  if (asked.resources) spec.resources.storage_bytes = asked.resources->storage_bytes.value_or(0);
+  spec.no_progress = asked.no_progress;
+  // What will be tried again is not kept: the next attempt needs its room.
+  const bool last = !asked.retries->on.contains(workload::Reason::exit_code) ||
+                    workload.retries >= asked.retries->max.value_or(0);
+  if (asked.keep_on_failure.value_or(false) && last) {
+    spec.keep = keep_failed;
+  }
   spec.grace = asked.grace.value_or(workload::defaults::grace);
   spec.deadline = asked.deadline;
   spec.paid_until = attempt.paid_until;

@@ -18,13 +18,18 @@ workload::Reason reason_of(const executor::Exited& exited) {
     case ExitReason::out_of_memory: return Reason::out_of_memory;
     case ExitReason::deadline: return Reason::deadline;
     case ExitReason::unpaid: return Reason::unpaid;
-    case ExitReason::storage: return Reason::exit_code;
+    case ExitReason::storage: return Reason::storage;
+    case ExitReason::no_progress: return Reason::no_progress;
     case ExitReason::stopped: return Reason::cancelled;
     case ExitReason::lost: return Reason::lost;
-    case ExitReason::failed_to_start: return Reason::start_failed;
+    // As a shell says it of a program that cannot be run: trying again would change nothing.
+    case ExitReason::failed_to_start:
+      return exited.permanent ? Reason::exit_code : Reason::start_failed;
   }
   return Reason::lost;
 }
+
+constexpr std::int32_t cannot_be_run = 127;
 
 }  // namespace
 
@@ -143,6 +148,7 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
   command.report.generation = static_cast<std::uint32_t>(report.key.generation);
   command.report.reason = reason_of(exited);
   command.report.exit_code = exited.reason == executor::ExitReason::signal ? exited.signal
+                             : exited.permanent                            ? cannot_be_run
                                                                            : exited.exit_code;
   command.report.detail = exited.message;
   if (products) {

@@ -121,10 +121,15 @@ struct TaskSpec {
   std::optional<Rank> rank;
   std::uint32_t uid = 0;  // host uid and gid of the task, one per project; 0 only where the
                           // executor itself runs as an ordinary user
+  std::optional<Duration> no_progress;  // stopped when it has told nothing for so long: neither
+                                        // metrics, checkpoint nor progress
+  Duration keep;  // after a failure the sandbox stays for so long, and the task with it: its end
+                  // comes when that is over or it is stopped; zero: it ends at once
 };
 DESCRIBE(TaskSpec, key, workload, project, project_name, workload_name, argv, working_directory,
          environment, parameters, code, inputs, output_names, outputs, checkpoints, resources,
-         network, service_port, isolation, grace, deadline, paid_until, at_unpaid, rank, uid)
+         network, service_port, isolation, grace, deadline, paid_until, at_unpaid, rank, uid,
+         no_progress, keep)
 
 // Granted to the task as /run/secrets/<name>, in memory; masked in its logs.
 struct TaskSecret {
@@ -158,9 +163,10 @@ enum class ExitReason : std::uint8_t {
   stopped,          // stopped by us because we were told to
   lost,             // its supervisor or its machine went away: ended at the last heartbeat
   failed_to_start,  // it never ran
+  no_progress,      // stopped by us: it told nothing for as long as it had declared
 };
 DESCRIBE_ENUM(ExitReason, exit_code, signal, out_of_memory, deadline, unpaid, storage, stopped,
-              lost, failed_to_start)
+              lost, failed_to_start, no_progress)
 
 // The task runs. `adopted`: it ran before and was found again.
 struct Started {
@@ -227,9 +233,16 @@ struct Exited {
   std::string message;         // for a person
   Usage usage;
   bool ran = false;            // false: it never got as far as running: nothing is owed
+  bool permanent = false;      // with failed_to_start: the same again would fail the same way
   friend bool operator==(const Exited&, const Exited&) = default;
 };
-DESCRIBE(Exited, reason, exit_code, signal, message, usage, ran)
+DESCRIBE(Exited, reason, exit_code, signal, message, usage, ran, permanent)
+
+// Whether what was refused so would be refused again however often it is tried: the request itself
+// is wrong. Everything else may pass: a full disk, a process limit, a launcher that went away.
+constexpr bool is_permanent(Code refused) {
+  return refused == Code::invalid || refused == Code::forbidden;
+}
 
 using Happening =
     std::variant<Started, Heartbeat, Metrics, Checkpoint, Progress, Health, Notice, Exited>;
@@ -270,7 +283,7 @@ struct Executor {
 
   // Begins to start a task; Started or Exited{failed_to_start} follows. Starting the same key
   // again is already done. Errors: invalid (the spec), conflict (an older generation, or another
-  // generation of it still runs), unavailable (strict and isolation is missing, naming it).
+  // generation of it still runs), forbidden (strict and isolation is missing, naming it).
   virtual Result<void> start(const TaskSpec& spec, std::vector<TaskSecret> secrets) = 0;
 
   // Gives notice and kills after `grace`; zero kills at once. A second stop can only shorten the

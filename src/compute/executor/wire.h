@@ -121,6 +121,11 @@ struct Subscribe {
 };
 DESCRIBE(Subscribe, unused)
 
+// Instead of a command: a tree of files on the command's standard output, or taken from its
+// standard input, in the form of base/tree_stream.h.
+enum class Copy : std::uint8_t { none, out, in };
+DESCRIBE_ENUM(Copy, none, out, in)
+
 // Runs a command in the task: with stdin, stdout, stderr as descriptors, or, with a terminal,
 // none. The connection is its life line: closing it kills the command.
 struct Execute {
@@ -128,9 +133,10 @@ struct Execute {
   std::string working_directory;
   bool terminal = false;
   std::uint16_t rows = 24, columns = 80;
+  Copy copy = Copy::none;
+  std::string path;  // of the copy, inside the sandbox
 };
-DESCRIBE(Execute, argv, working_directory, terminal, rows, columns)
-
+DESCRIBE(Execute, argv, working_directory, terminal, rows, columns, copy, path)
 
 // A socket connected to 127.0.0.1:port inside the task.
 struct Connect {
@@ -206,8 +212,9 @@ DESCRIBE(Running, unused)
 
 struct Failed {
   std::string message;
+  bool permanent = false;
 };
-DESCRIBE(Failed, message)
+DESCRIBE(Failed, message, permanent)
 
 struct Ended {
   std::int32_t status = 0;  // as of waitpid

@@ -186,13 +186,13 @@ Result<void> LocalExecutor::start(const TaskSpec& asked, std::vector<TaskSecret>
     }
   }
   if (spec.isolation == Isolation::strict && !capabilities_.missing.empty()) {
-    return unavailable("strict isolation is not to be had here: " +
+    return forbidden("strict isolation is not to be had here: " +
                        join(capabilities_.missing, "; "))
         .at("isolation").because("isolation_missing")
         .fix("give the machine what is missing, or allow isolation: relaxed");
   }
   if (spec.network == Network::egress) {
-    return unavailable("this executor gives tasks loopback only").at("network")
+    return invalid("this executor gives tasks loopback only").at("network")
         .because("isolation_missing").fix("use network: none, and declare data as inputs");
   }
   TRY_ASSIGN(const std::uint64_t newest, newest_generation(options_.tasks_directory,

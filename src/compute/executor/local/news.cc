@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -97,7 +98,11 @@ void LocalExecutor::read_spool(const TaskKey& key, Known& known) {
   }
   std::string held;
   while (true) {
-    held.resize(spool_piece);
+    struct stat about {};
+    if (::fstat(known.spool.get(), &about) != 0) return;
+    const auto size = static_cast<std::uint64_t>(about.st_size);
+    if (size <= known.spool_offset) return;
+    held.resize(std::min<std::uint64_t>(spool_piece, size - known.spool_offset));
     const ssize_t got = ::pread(known.spool.get(), held.data(), held.size(),
                                 static_cast<off_t>(known.spool_offset));
     if (got <= 0) return;

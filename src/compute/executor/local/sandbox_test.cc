@@ -262,68 +262,6 @@ END)";
   ASSERT_TRUE(runner.wait_for<Exited>(members[1].key).has_value());
 }
 
-// Waits for the next news of a command.
-CommandNews next(const Fd& connection) {
-  pollfd ready{connection.get(), POLLIN, 0};
-  ::poll(&ready, 1, 60'000);
-  auto news = LocalExecutor::take_command(connection.get());
-  return news ? std::move(*news) : CommandNews{};
-}
-
-TEST(Sandbox, RunsCommandsInsideATask) {
-  const Place place;
-  Runner runner(place);
-  const TaskSpec spec = script("echo here > $TMPDIR/mine; exec sleep 1000");
-  ASSERT_TRUE(runner->start(spec, {}).has_value());
-  ASSERT_TRUE(runner.wait_for<Started>(spec.key).has_value());
-  int ends[2];
-  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-  const Fd read_end(ends[0]), null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  Fd write_end(ends[1]);
-  wire::Execute what;
-  what.argv = {"/bin/sh", "-c", "while [ ! -s $TMPDIR/mine ]; do :; done; cat $TMPDIR/mine; "
-                                "grep -E 'Seccomp:|CapEff' /proc/self/status; exit 9"};
-  const int standard[3] = {null.get(), write_end.get(), write_end.get()};
-  auto connection = runner->command(spec.key, what, standard);
-  ASSERT_TRUE(connection.has_value());
-  write_end.reset();
-  auto news = next(*connection);
-  EXPECT_TRUE(news.answered);
-  EXPECT_EQ(news.refused, "");
-  news = next(*connection);
-  ASSERT_TRUE(news.exit_code.has_value());
-  EXPECT_EQ(*news.exit_code, 9);
-  char text[512] = {};
-  ASSERT_GT(::read(read_end.get(), text, sizeof text - 1), 0);
-  EXPECT_TRUE(std::string_view(text).starts_with("here\n")) << text;
-  EXPECT_NE(std::string_view(text).find("Seccomp:\t2"), std::string_view::npos) << text;
-  // A command that cannot be run is refused in words.
-  what.argv = {"/no/such/program"};
-  connection = runner->command(spec.key, what, standard);
-  ASSERT_TRUE(connection.has_value());
-  news = next(*connection);
-  EXPECT_NE(news.refused.find("/no/such/program"), std::string::npos) << news.refused;
-  // With a terminal.
-  what.argv = {"/bin/sh", "-c", "tty; stty size"};
-  what.terminal = true;
-  what.rows = 33;
-  what.columns = 101;
-  connection = runner->command(spec.key, what, {});
-  ASSERT_TRUE(connection.has_value());
-  news = next(*connection);
-  ASSERT_TRUE(news.terminal.get() >= 0) << news.refused;
-  std::string seen;
-  for (char piece[256]; seen.find("33 101") == std::string::npos;) {
-    const ssize_t got = ::read(news.terminal.get(), piece, sizeof piece);
-    if (got <= 0) break;
-    seen.append(piece, static_cast<std::size_t>(got));
-  }
-  EXPECT_NE(seen.find("/dev/pts/"), std::string::npos) << seen;
-  EXPECT_NE(seen.find("33 101"), std::string::npos) << seen;
-  ASSERT_TRUE(runner->stop(spec.key, "test over", {}).has_value());
-  ASSERT_TRUE(runner.wait_for<Exited>(spec.key).has_value());
-}
-
 // The ways taken where less is to be had, walked on purpose.
 TEST(Sandbox, StrictRefusesAndRelaxedSaysWhatIsMissing) {
   const Place place;

@@ -22,7 +22,7 @@ Result<void> SimulatedExecutor::start(const TaskSpec& spec, std::vector<TaskSecr
   }
   const auto& missing = machine_.capabilities_.missing;
   if (spec.isolation == Isolation::strict && !missing.empty()) {
-    return unavailable("strict isolation is not to be had here: " + missing.front())
+    return forbidden("strict isolation is not to be had here: " + missing.front())
         .at("isolation").because("isolation_missing");
   }
   SimulatedMachine::Task task;

@@ -227,17 +227,21 @@ Result<void> Cgroup::limit_devices(const std::vector<CharDevice>& devices) {
   if (kind_ == wire::Limits::v2) return attach_device_filter(unified_.get(), devices);
   if (device_.empty()) return {};
   TRY(write_control(AT_FDCWD, device_ + "/devices.deny", "a"));
+  const Fd allow(::open((device_ + "/devices.allow").c_str(), O_WRONLY | O_CLOEXEC));
   for (const auto& device : devices) {
     const std::string minor = device.minor < 0 ? "*" : std::to_string(device.minor);
-    TRY(write_control(AT_FDCWD, device_ + "/devices.allow",
-                      "c " + std::to_string(device.major) + ":" + minor + " rwm"));
+    const std::string rule = "c " + std::to_string(device.major) + ":" + minor + " rwm";
+    if (::write(allow.get(), rule.data(), rule.size()) != static_cast<ssize_t>(rule.size())) {
+      return os_error("allowing a device");
+    }
   }
   return {};
 }
 
 Result<void> Cgroup::join(int pid) {
+  // It was born in the unified one.
   const std::string number = std::to_string(pid);
-  for (const auto* path : {&cpu_, &memory_, &pids_, &device_, &unified_path_}) {
+  for (const auto* path : {&cpu_, &memory_, &pids_, &device_}) {
     if (!path->empty()) TRY(write_control(AT_FDCWD, *path + "/cgroup.procs", number));
   }
   return {};

@@ -115,6 +115,10 @@ Result<void> become(const ChildPlan& plan, const std::vector<sock_filter>& filte
   TRY(give_up_privileges(plan));
   if (::chdir(plan.directory.c_str()) != 0) return os_error("entering " + plan.directory);
   TRY(install_filter(filter));
+  if (plan.body) {
+    status.reset();  // as a program's start closes it: it runs
+    ::_exit(plan.body());
+  }
   run_program(plan);
   return os_error("cannot run '" + plan.argv.front() + "'");
 }

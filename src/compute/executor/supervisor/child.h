@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct ChildPlan {
   bool terminal = false;                    // `input` is its controlling terminal
   std::uint32_t uid = 0;
   bool change_uid = false;  // needs CAP_SETUID and CAP_SETGID
+  std::function<int()> body;  // set: runs in the place of the program; gives the exit code
 };
 
 // Starts it and waits until its program runs. Errors: invalid, naming what could not be run.

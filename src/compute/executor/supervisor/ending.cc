@@ -43,7 +43,8 @@ void Task::on_init_gone() {
   read_stream(*out_, true);
   read_stream(*err_, true);
   voice_.read_metrics(true);
-  Exited exited = judge_end(cgroup_.oom_kills() > 0);
+  if (!status_) oom_killed_ = cgroup_.oom_kills() > 0;
+  Exited exited = judge_end();
   exited.usage = usage();
   cgroup_.remove();
   give_back();
@@ -51,7 +52,7 @@ void Task::on_init_gone() {
   loop_.stop();
 }
 
-Exited Task::judge_end(bool oom_killed) const {
+Exited Task::judge_end() const {
   Exited out;
   out.ran = running_;
   if (status_ && WIFEXITED(*status_)) out.exit_code = WEXITSTATUS(*status_);
@@ -65,10 +66,11 @@ Exited Task::judge_end(bool oom_killed) const {
     out.reason = ExitReason::failed_to_start;
     out.message = failed_.empty() ? "its first process ended before it ran" : failed_;
     out.message.resize(std::min(out.message.size(), limits::message_bytes));
+    out.permanent = permanent_;
     return out;
   }
   const bool failed = !status_ || *status_ != 0;
-  if (oom_killed && failed) {
+  if (oom_killed_ && failed) {
     out.reason = ExitReason::out_of_memory;
     out.message = "it needed more than its " + std::to_string(spec_.resources.memory_bytes) +
                   " bytes of memory; ask for more with resources.memory_bytes";
@@ -90,7 +92,7 @@ void Task::write_exit(Exited exited) {
   if (written) doors_.nudge();
 }
 
-void Task::fail(const std::string& why) {
+void Task::fail(const Error& why) {
   if (init_pid_ > 0) {
     kill();
     ::waitpid(init_pid_, nullptr, 0);
@@ -108,7 +110,8 @@ void Task::fail(const std::string& why) {
   }
   Exited exited;
   exited.reason = ExitReason::failed_to_start;
-  exited.message = why.substr(0, limits::message_bytes);
+  exited.message = to_text(why).substr(0, limits::message_bytes);
+  exited.permanent = is_permanent(why.code);
   write_exit(std::move(exited));
 }
 

@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "compute/executor/copy.h"
 #include "compute/executor/supervisor/child.h"
 #include "compute/executor/supervisor/files.h"
 #include "compute/executor/supervisor/sandbox.h"
@@ -30,6 +31,21 @@ namespace {
 constexpr std::uint32_t unprivileged_uid = 1000;
 constexpr int connect_wait_ms = 500;
 
+// In a process of the task: copies a tree between its files and its standard streams.
+int copy_files(const wire::Execute& what, const std::string& name) {
+  const bool out = what.copy == wire::Copy::out;
+  const auto done = out ? pack_files(what.path, STDOUT_FILENO)
+                        : unpack_files(STDIN_FILENO, what.path, name);
+  std::string note;
+  if (!done) {
+    note = to_text(done.error()) + "\n";
+  } else if (done->left_out > 0) {
+    note = std::to_string(done->left_out) + " links and special files were left out\n";
+  }
+  (void)!::write(STDERR_FILENO, note.data(), note.size());
+  return done ? 0 : 1;
+}
+
 class Init {
  public:
   explicit Init(InitPlan plan) : plan_(std::move(plan)) {}
@@ -40,7 +56,8 @@ class Init {
     auto begun = begin();
     if (!begun) {
       say(wire::Failed{begun.error().what +
-                       (begun.error().remedy.empty() ? "" : "; " + begun.error().remedy)});
+                           (begun.error().remedy.empty() ? "" : "; " + begun.error().remedy),
+                       is_permanent(begun.error().code)});
       leave();
     }
     while (true) {
@@ -134,7 +151,9 @@ class Init {
     for (int pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
       if (pid == main_) {
         say(wire::Ended{status});
-        leave();
+        if (status == 0 || plan_.spec->keep <= Duration{}) leave();
+        stay();
+        continue;
       }
       const auto command = commands_.find(pid);
       if (command == commands_.end()) continue;
@@ -183,6 +202,9 @@ class Init {
                                  execute.working_directory.empty()
                                      ? task_directory(*plan_.spec, places_)
                                      : execute.working_directory);
+    if (execute.copy != wire::Copy::none) {
+      child.body = [&execute, &child] { return copy_files(execute, child.argv.front()); };
+    }
     Fd slave;
     if (execute.terminal) {
       TRY(open_terminal(execute, slave));
@@ -251,6 +273,19 @@ class Init {
         at = *end == ' ' ? end + 1 : end;
       }
     }
+  }
+
+  // The task has failed and its sandbox stays: what it left running ends, its files are there to
+  // be looked at. The supervisor says when it is over.
+  void stay() {
+    main_ = -1;
+    if (plan_.sandbox) {
+      ::kill(-1, SIGKILL);
+      return;
+    }
+    kill_descendants();
+    for (const auto& [pid, id] : commands_) say(wire::InnerEnded{id, SIGKILL});
+    commands_.clear();
   }
 
   // Ends the task: with a pid namespace the kernel kills the rest of it.

@@ -104,10 +104,12 @@ class Launcher {
     for (std::size_t i = 0; i < fds.size() && i < 3; ++i) pass(fds[i].get(), targets[i]);
     if (const int map = id_map(fds[0].get(), asked.uid); map >= 0) pass(map, ids_fd);
     if (const int network = network_of(asked.gang); network >= 0) pass(network, network_fd);
-    sigset_t all, none;
-    sigfillset(&all);
+    sigset_t ours, none;  // what launch() ignores; everything else is as it should be
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGPIPE);
+    sigaddset(&ours, SIGCHLD);
     sigemptyset(&none);
-    ::posix_spawnattr_setsigdefault(&attributes, &all);
+    ::posix_spawnattr_setsigdefault(&attributes, &ours);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setflags(&attributes, static_cast<short>(POSIX_SPAWN_SETSID |
                                                                POSIX_SPAWN_SETSIGDEF |
@@ -156,6 +158,7 @@ class Launcher {
 int launch(const Without& without) {
   // A Ctrl-C at the terminal is for the daemon, which then closes our socket.
   ::setsid();
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   ::signal(SIGPIPE, SIG_IGN);
   const wire::Site site = find_site(without);
   sweep_cgroups(site);

@@ -23,12 +23,19 @@ Result<Records> Records::begin(int directory, const wire::StartRecord& start) {
       static_cast<ssize_t>(bytes.size())) {
     return os_error("writing the start record");
   }
-  if (::fdatasync(made.file_.get()) != 0) return os_error("syncing the start record");
-  for (const char* above : {".", "..", "../.."}) {
-    const Fd opened(::openat(directory, above, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (opened) ::fsync(opened.get());
-  }
   return made;
+}
+
+// Whatever is synced for the first time is synced with the directories that lead to it.
+Result<void> Records::sync(const Fd& file) {
+  if (::fdatasync(file.get()) != 0) return os_error("syncing the task's records");
+  if (reachable_) return {};
+  for (const char* above : {".", "..", "../.."}) {
+    const Fd opened(::openat(directory_, above, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!opened || ::fsync(opened.get()) != 0) return os_error("syncing the task's directory");
+  }
+  reachable_ = true;
+  return {};
 }
 
 Result<void> Records::put(std::size_t slot, std::size_t room, std::string_view bytes) {
@@ -46,21 +53,21 @@ Result<void> Records::heartbeat(const wire::HeartbeatRecord& record, bool synced
       wire::slot_heartbeat + (record.number % 2) * wire::slot_heartbeat_bytes;
   TRY(put(slot, wire::slot_heartbeat_bytes, codec::encode(record)));
   if (!synced) return {};
-  if (::fdatasync(file_.get()) != 0) return os_error("syncing a heartbeat");
+  TRY(sync(file_));
   return sync_spool();
 }
 
 Result<void> Records::exit(const wire::ExitRecord& record) {
   TRY(sync_spool());
   TRY(put(wire::slot_exit, wire::records_bytes - wire::slot_exit, codec::encode(record)));
-  if (::fdatasync(file_.get()) != 0) return os_error("syncing the exit record");
-  return {};
+  return sync(file_);
 }
 
 void Records::mark(const wire::Entry& entry) {
   if (full()) return;
   if (!spool_) {
     spool_ = open_own(directory_, "spool", O_WRONLY | O_APPEND);
+    reachable_ = false;
   }
   const std::string framed = wire::frame(codec::encode(entry));
   if (!spool_ || ::write(spool_.get(), framed.data(), framed.size()) !=
@@ -71,8 +78,7 @@ void Records::mark(const wire::Entry& entry) {
 }
 
 Result<void> Records::sync_spool() {
-  if (spool_ && ::fdatasync(spool_.get()) != 0) return os_error("syncing the spool");
-  return {};
+  return spool_ ? sync(spool_) : Result<void>{};
 }
 
 }  // namespace bessemer::executor

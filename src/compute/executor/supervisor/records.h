@@ -11,7 +11,8 @@ namespace bessemer::executor {
 // The records file: start, two alternating heartbeats, exit. And the spool of marks.
 class Records {
  public:
-  // Makes the file with the start in it; durable, with its directories, once this returns.
+  // Makes the file with the start in it. Nothing of it need be durable: what a crash of the machine
+  // takes away is a task that has ended with the machine, as the daemon finds out by its absence.
   // `directory` must outlive this. Errors: conflict (there is one), exhausted, internal.
   static Result<Records> begin(int directory, const wire::StartRecord& start);
 
@@ -25,11 +26,13 @@ class Records {
   bool full() const { return spool_bytes_ >= limits::spool_bytes; }
 
  private:
+  Result<void> sync(const Fd& file);
   Result<void> put(std::size_t slot, std::size_t room, std::string_view bytes);
 
   int directory_ = -1;
   Fd file_, spool_;
   std::uint64_t spool_bytes_ = 0;
+  bool reachable_ = false;  // the files' names are durable
 };
 
 }  // namespace bessemer::executor

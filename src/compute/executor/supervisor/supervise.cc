@@ -75,11 +75,11 @@ int supervise() {
             std::move(ids), std::move(network));
   auto begun = task.begin(std::move(control));
   if (!begun) {
-    task.fail(to_text(begun.error()));
+    task.fail(begun.error());
     return 0;
   }
   task.run();
-  return 0;
+  ::_exit(0);  // the kernel clears up faster than we do
 }
 
 }  // namespace bessemer::executor

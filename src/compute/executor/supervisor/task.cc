@@ -49,6 +49,13 @@ std::string path_of(int directory) {
   return ::readlink(link.c_str(), path, sizeof path - 1) > 0 ? path : std::string{};
 }
 
+// "30m", "90s", "1500ms". (base/time.h would bring a formatting library along.)
+std::string spelled(Duration span) {
+  const std::int64_t ms = span.ns / 1'000'000;
+  if (ms % 60'000 == 0) return std::to_string(ms / 60'000) + "m";
+  return ms % 1'000 == 0 ? std::to_string(ms / 1'000) + "s" : std::to_string(ms) + "ms";
+}
+
 Result<std::pair<Fd, Fd>> make_pipe() {
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return os_error("making a pipe");
@@ -72,7 +79,10 @@ Task::Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Grant
       secrets_(std::move(secrets)), ids_(std::move(ids)), network_(std::move(network)),
       sandbox_(site_.namespaces),
       missing_(missing_for(spec_, site_)),
-      voice_(loop_, {.heard = [this](wire::Mark said) { mark(std::move(said)); },
+      voice_(loop_, {.heard = [this](wire::Mark said) {
+                       told_at_ = since_boot();
+                       mark(std::move(said));
+                     },
                      .durable = [this] { return records_->sync_spool().has_value(); }}),
       doors_(loop_, {.stop = [this](const wire::Stop& asked) {
                        stop(ExitReason::stopped, asked.why, asked.grace);
@@ -88,14 +98,14 @@ Result<void> Task::begin(Fd control) {
   if (!missing_.empty() && spec_.isolation == Isolation::strict) {
     std::string all;
     for (const auto& one : missing_) all += (all.empty() ? "" : "; ") + one;
-    return unavailable("strict isolation is not to be had here: " + all);
+    return forbidden("strict isolation is not to be had here: " + all);
   }
   const bool gang = spec_.rank && spec_.rank->world_size > 1;
   if (gang && sandbox_ && !network_) {
     return unavailable("a gang on one machine needs a network that its tasks share, which only a "
                        "daemon started as root can make");
   }
-  if (spec_.network == Network::egress) return unavailable(missing_.back()).at("network");
+  if (spec_.network == Network::egress) return invalid(missing_.back()).at("network");
   if (site_.privileged && spec_.uid == 0) return invalid("must not be root").at("uid");
   TRY(prepare_outputs());
   TRY(decide_ownership());
@@ -250,8 +260,9 @@ void Task::on_news(const wire::News& news, Packet& packet) {
     on_running();
   } else if (const auto* failed = std::get_if<wire::Failed>(&news)) {
     failed_ = failed->message;
+    permanent_ = failed->permanent;
   } else if (const auto* ended = std::get_if<wire::Ended>(&news)) {
-    status_ = ended->status;
+    on_ended(ended->status);
   } else if (const auto* answer = std::get_if<wire::InnerAnswer>(&news)) {
     doors_.relay(*answer, packet.fds);
   } else if (const auto* finished = std::get_if<wire::InnerEnded>(&news)) {
@@ -259,15 +270,30 @@ void Task::on_news(const wire::News& news, Packet& packet) {
   }
 }
 
+void Task::on_ended(int status) {
+  status_ = status;
+  oom_killed_ = cgroup_.oom_kills() > 0;
+  if (status == 0 || spec_.keep <= Duration{}) return;  // the init ends by itself
+  if (ending_) return kill();
+  kept_ = true;
+  const std::string how = (status & 0x7f) != 0 ? "signal " + std::to_string(status & 0x7f)
+                                               : "exit code " + std::to_string(status >> 8 & 0xff);
+  err_->log.append("bessemer: the task failed (" + how + "); its files are kept for " +
+                   spelled(spec_.keep) + ", or until the job is cancelled\n");
+  loop_.after(spec_.keep, [this] { kill(); });
+}
+
 void Task::on_running() {
   running_ = true;
-  (void)records_->heartbeat({.at = wall_now(), .number = heartbeats_++, .usage = usage()}, false);
+  (void)records_->heartbeat({.at = wall_now(), .number = heartbeats_++, .usage = {}}, false);
   doors_.nudge();
   start_clocks();
 }
 
 void Task::start_clocks() {
   loop_.after(heartbeat_interval, [this] { beat(); });
+  told_at_ = since_boot();
+  if (spec_.no_progress) watch_progress();
   watch_payment();
   if (spec_.deadline) {
     const Duration left = *spec_.deadline - wall_now();
@@ -309,6 +335,7 @@ void Task::read_stream(Stream& stream, bool last) {
 }
 
 void Task::stop(ExitReason because, std::string why, Duration grace) {
+  if (kept_) return kill();  // it has its reason already
   const Duration at = since_boot() + std::max(grace, Duration{});
   if (ending_) {
     if (at >= ending_->kill_at) return;
@@ -366,6 +393,18 @@ void Task::watch_storage() {
   // A large tree is counted less often: never more than a twentieth of a core.
   loop_.after(std::max(storage_interval, (since_boot() - began) * 20),
               [this] { watch_storage(); });
+}
+
+void Task::watch_progress() {
+  if (kept_ || ending_) return;
+  const Duration left = told_at_ + *spec_.no_progress - since_boot();
+  if (left > Duration{}) {
+    loop_.after(left, [this] { watch_progress(); });
+    return;
+  }
+  stop(ExitReason::no_progress,
+       "it reported no metrics, checkpoint or progress for " + spelled(*spec_.no_progress),
+       spec_.grace);
 }
 
 void Task::beat() {

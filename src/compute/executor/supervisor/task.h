@@ -29,7 +29,7 @@ class Task {
   // Makes everything up to the moment where the task may run. After an error: fail().
   Result<void> begin(Fd control);
   // It never ran: leaves an exit record that says why.
-  void fail(const std::string& why);
+  void fail(const Error& why);
   // Until its end is recorded.
   void run();
 
@@ -65,12 +65,15 @@ class Task {
   void renew(Instant paid_until);
   void watch_payment();
   void watch_storage();
+  void watch_progress();
+  // Its main process has ended: so does the task, unless it failed and is to be kept.
+  void on_ended(int status);
   void beat();
   void mark(wire::Mark mark);
 
   void on_init_gone();
   void write_exit(Exited exited);
-  Exited judge_end(bool oom_killed) const;
+  Exited judge_end() const;
   Usage usage() const;
 
   Fd directory_;
@@ -94,6 +97,10 @@ class Task {
   int init_pid_ = -1;
   bool running_ = false, go_sent_ = false;
   std::string failed_;               // the init's words
+  bool permanent_ = false;           // what failed would fail again
+  Duration told_at_;                 // since boot: when it last told anything
+  bool kept_ = false;                // it has failed, and only its files are left
+  bool oom_killed_ = false;          // as far as its main process is concerned
   std::optional<int> status_;        // of the task's main process
   std::optional<Ending> ending_;
   std::optional<Loop::Timer> payment_;
