@@ -27,6 +27,7 @@ void append_padded(std::string& out, int value, int width) {
 std::string_view reason_of(int status) {
   switch (status) {
     case 100: return "Continue";
+    case 101: return "Switching Protocols";
     case 200: return "OK";
     case 201: return "Created";
     case 202: return "Accepted";

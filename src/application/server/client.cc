@@ -67,9 +67,8 @@ Result<ClientAnswer> BlockingClient::upload(const ClientRequest& request, BodySo
   return exchange(request, &source, length, nullptr);
 }
 
-real::Descriptor BlockingClient::release() {
-  buffer_.clear();
-  return std::move(socket_);
+BlockingClient::Released BlockingClient::release() {
+  return {std::move(socket_), std::exchange(buffer_, {})};
 }
 
 Result<void> BlockingClient::connect() {

@@ -61,7 +61,11 @@ class BlockingClient {
   // Zero waits for ever.
   void set_patience(Duration patience) { patience_ = patience; }
   // Hands over the connected socket after a 101 answer or for another protocol.
-  real::Descriptor release();
+  struct Released {
+    real::Descriptor socket;  // does not block
+    std::string received;     // what came behind the answer's head
+  };
+  Released release();
 
  private:
   Result<void> connect();

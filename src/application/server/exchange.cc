@@ -86,6 +86,13 @@ void Exchange::abort() {
   on_loop([](Session& session) { session.break_answer(); });
 }
 
+void Exchange::upgrade(std::string_view protocol, Responder::Take take) {
+  check(loop_.in_loop_thread(), "server: an upgrade from another thread");
+  const auto duty = duty_.exchange(Duty::done);
+  check(duty == Duty::open, "server: upgraded after an answer");
+  if (session_ != nullptr) session_->upgrade(protocol, take);
+}
+
 void Exchange::when_gone(real::Work work) {
   auto set = [this, work = std::move(work)]() mutable {
     if (gone()) return work();
@@ -141,6 +148,9 @@ void Responder::begin(int status, std::string_view content_type, std::string fie
 Flow Responder::write(std::string bytes) const { return exchange_->write(std::move(bytes)); }
 void Responder::end() const { exchange_->end(); }
 void Responder::abort() const { exchange_->abort(); }
+void Responder::upgrade(std::string_view protocol, Take take) const {
+  exchange_->upgrade(protocol, std::move(take));
+}
 void Responder::when_gone(real::Work work) const { exchange_->when_gone(std::move(work)); }
 void Responder::when_room(real::Work work) const { exchange_->when_room(std::move(work)); }
 bool Responder::gone() const { return exchange_->gone(); }

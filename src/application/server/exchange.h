@@ -25,6 +25,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Flow write(std::string bytes);
   void end();
   void abort();
+  void upgrade(std::string_view protocol, Responder::Take take);
   void when_gone(real::Work work);
   void when_room(real::Work work);
   void resume_upload();

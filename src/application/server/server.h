@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "world/real/connection.h"
 #include "world/real/listener.h"
 #include "world/real/loop.h"
 #include "world/real/socket.h"
@@ -90,6 +91,12 @@ class Responder {
   // what it has for the whole.
   void end() const;
   void abort() const;
+
+  // Answers 101 and hands the connection over: from then on it is `take`'s, paused, perhaps with
+  // bytes that the peer has sent already in input(). `take` is not called when the peer is gone.
+  // Requires: neither answered nor begun (checked); the loop's thread.
+  using Take = std::function<void(real::ConnectionPointer)>;
+  void upgrade(std::string_view protocol, Take take) const;
 
   // Calls `work` on the loop's thread when the peer goes before the answer is complete.
   void when_gone(real::Work work) const;

@@ -433,7 +433,7 @@ TEST(Server, accepts_no_more_connections_than_its_limit) {
   write_all(third, "GET /third HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   pollfd ready{third.get(), POLLIN, 0};
   EXPECT_EQ(::poll(&ready, 1, 50), 0);
-  one.release().reset();
+  one.release().socket.reset();
   EXPECT_NE(read_all(third).find("/third|"), std::string::npos);
 }
 
@@ -477,6 +477,60 @@ TEST(Server, drains_what_is_in_hand_and_closes_the_rest) {
   EXPECT_NE(got.find("connection: close"), std::string::npos);
   EXPECT_TRUE(got.ends_with("late"));
   EXPECT_TRUE(drained.wait());
+}
+
+// Sends back what it gets, on a connection that was a server's before.
+struct Echo final : real::ConnectionUser {
+  void take(real::ConnectionPointer handed) {
+    connection = std::move(handed);
+    connection->set_user(*this);
+    connection->resume();
+    on_input(*connection);
+  }
+  void on_input(real::Connection& from) override {
+    const std::string bytes(from.input());
+    from.consume(bytes.size());
+    from.send(bytes);
+  }
+  void on_end(real::Connection&) override { connection.reset(); }
+  void on_broken(real::Connection&, const Error&) override { connection.reset(); }
+  real::ConnectionPointer connection;
+};
+
+TEST(Server, hands_over_an_upgraded_connection) {
+  Echo echo;
+  Served served([&](Request& request, Responder responder) {
+    const std::string asked(request.body);
+    responder.upgrade("echo/1", [&echo, asked](real::ConnectionPointer connection) {
+      connection->send("you said " + asked + "; ");
+      echo.take(std::move(connection));
+    });
+  });
+  auto client = served.client();
+  ClientRequest request;
+  request.method = "POST";
+  request.fields = {{"connection", "upgrade"}, {"upgrade", "echo/1"}};
+  request.body = "hello";
+  const auto answer = client.call(request);
+  ASSERT_TRUE(answer.has_value()) << to_text(answer.error());
+  EXPECT_EQ(answer->status, 101);
+  ASSERT_NE(answer->find("upgrade"), nullptr);
+  EXPECT_EQ(*answer->find("upgrade"), "echo/1");
+  auto passed = client.release();
+  const std::string greeting = "you said hello; ";
+  EXPECT_EQ(passed.received + read_all(passed.socket, greeting.size() - passed.received.size()),
+            greeting);
+  ASSERT_EQ(::send(passed.socket.get(), "again", 5, MSG_NOSIGNAL), 5);
+  EXPECT_EQ(read_all(passed.socket, 5), "again");
+  passed.socket.reset();
+  // What a client sends behind its request, before the answer, is not lost and is no request.
+  const auto socket = dial(served);
+  write_all(socket, "POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo/1\r\n"
+                    "Content-Length: 1\r\n\r\n!early");
+  const std::string whole = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n"
+                            "upgrade: echo/1\r\n\r\nyou said !; early";
+  EXPECT_EQ(read_all(socket, whole.size()), whole);
+  served.loop().post([&] { echo.connection.reset(); });
 }
 
 TEST(Client, makes_a_closed_connection_anew_for_safe_methods) {

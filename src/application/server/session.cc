@@ -291,6 +291,27 @@ void Session::end_answer() {
 
 void Session::break_answer() { over(false); }
 
+// This session ends; its connection goes on in other hands.
+void Session::upgrade(std::string_view protocol, const Responder::Take& take) {
+  auto& out = server_.scratch_;
+  out.clear();
+  http::append_status_line(out, 101);
+  http::append_field(out, "connection", "upgrade");
+  http::append_field(out, "upgrade", protocol);
+  http::end_head(out);
+  const auto& head = request_.head;
+  const bool whole = head.framing == http::Framing::length;
+  if (head_copy_.empty()) connection_->consume(head.bytes + (whole ? head.content_length : 0));
+  connection_->set_max_input(input_while_idle);
+  connection_->send(out);
+  at_ = At::over;
+  exchange_->complete();
+  exchange_.reset();
+  auto connection = std::move(connection_);
+  server_.ended(*this);
+  take(std::move(connection));
+}
+
 // The answer is complete: on to the next request, or the end.
 void Session::finish() {
   if (exchange_) {

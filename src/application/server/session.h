@@ -25,6 +25,7 @@ class Session final : public real::ConnectionUser {
   void write_answer(std::string_view bytes);
   void end_answer();
   void break_answer();
+  void upgrade(std::string_view protocol, const Responder::Take& take);
   void resume_upload();
 
   // Ends what has taken too long.
