@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "application/api/task_session.h"
 #include "application/http/write.h"
 #include "base/check.h"
 #include "base/limits.h"
@@ -59,6 +60,8 @@ Result<void> check_query(const Route& route, const http::Query& query) {
 
 Api::Api(const Services& services) : services_(services), counts_(routes().size()) {
   services_.counts = &counts_;
+  sessions_ = std::make_unique<TaskSessions>(services_);
+  services_.sessions = sessions_.get();
 }
 Api::~Api() = default;
 
@@ -165,6 +168,7 @@ Result<std::optional<Reply>> Api::serve(const server::Request& request,
   const auto shared = std::make_shared<Call>(services_, *route, caller, services_.clock.now());
   Call& call = *shared;
   call.parts_ = std::move(named);
+  if (const auto upgrade = request.head.fields.find("upgrade")) call.upgrade_ = *upgrade;
   for (const auto& [name, value] : query.all()) call.query_.emplace(name, value);
   call.body_ = request.body;
   if (const auto key = request.head.fields.find("idempotency-key");
@@ -230,6 +234,7 @@ void Api::record(const audit::RecordAttempts& attempts) {
 }
 
 void Api::tick() {
+  sessions_->tick();
   if (const auto minute = attempts_.due(services_.clock.now())) record(*minute);
 }
 

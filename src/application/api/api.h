@@ -42,6 +42,7 @@ class Api final : public server::Handler {
   Services services_;
   audit::AttemptCounter attempts_;
   std::vector<RouteCount> counts_;  // by route index
+  std::unique_ptr<TaskSessions> sessions_;
 };
 
 // The OpenAPI 3.1 document of the routes.

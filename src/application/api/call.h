@@ -45,6 +45,9 @@ class Call {
   std::optional<std::string_view> query(std::string_view name) const;
   std::string_view body() const { return body_; }
 
+  // The protocol that the client wants to go on with on this connection; empty: HTTP.
+  const std::string& upgrade() const { return upgrade_; }
+
   // An organisation node by path ("acme/vision") or id. Errors: not_found.
   Result<OrgId> org(std::string_view path) const;
 
@@ -78,6 +81,7 @@ class Call {
   const Route& route_;
   access::Caller caller_;
   Instant now_;
+  std::string upgrade_;
   std::map<std::string, std::string, std::less<>> parts_;
   std::map<std::string, std::string, std::less<>> query_;
   std::string_view body_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/api/lookup.h"
+#include "application/api/network.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
 #include "application/factory/serving.h"
@@ -66,6 +67,11 @@ DESCRIBE(CreateEndpoint, name, model, aliases, protocol, billing, health, replic
 Result<EndpointView> create_endpoint(Call& call, const InProject<CreateEndpoint>& body) {
   TRY_ASSIGN(const OrgId project, placed(call, body.project, "project"));
   const CreateEndpoint& asked = body.rest;
+  if (asked.workload) {
+    // What cannot be read is refused below, in its own words.
+    const auto replica = json::read<workload::Spec>(asked.workload->text);
+    if (replica) TRY(check_network(call, replica->network, "workload.network"));
+  }
   factory::EndpointSpec spec{asked.aliases, asked.protocol, asked.billing,
                              asked.health,  asked.replicas, asked.workload};
   deployment::Create create = factory::create_of(spec);

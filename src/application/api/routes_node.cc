@@ -23,11 +23,14 @@ struct NodeView {
   std::vector<std::uint32_t> accelerators_used;  // thousandths of each
   std::map<std::string, std::string> labels;
   Instant registered_at, last_seen;
+  // What keeps tasks there apart; nothing where the site itself sees to it.
+  std::optional<executor::Capabilities> isolation;
 };
 DESCRIBE(NodeView, id, name, site, pool, state, why, cpu_millis, free_cpu_millis, memory_bytes,
-         free_memory_bytes, accelerators, accelerators_used, labels, registered_at, last_seen)
+         free_memory_bytes, accelerators, accelerators_used, labels, registered_at, last_seen,
+         isolation)
 
-NodeView view_of(const site::Node& node) {
+NodeView view_of(Call& call, const site::Node& node) {
   NodeView view;
   view.id = node.id;
   view.name = node.inventory.name;
@@ -44,6 +47,7 @@ NodeView view_of(const site::Node& node) {
   view.labels = node.inventory.labels;
   view.registered_at = node.registered_at;
   view.last_seen = node.last_seen;
+  if (node.inventory.site == "local") view.isolation = call.services().standing.isolation();
   return view;
 }
 
@@ -59,12 +63,12 @@ Result<Page<NodeView>> list_nodes(Call& call) {
   for (const auto& [id, node] : call.state().site.nodes) all.push_back(&node);
   return paginate<NodeView>(
       call, all, [](const site::Node* one) { return to_text(one->id); },
-      [](const site::Node* one) { return view_of(*one); });
+      [&](const site::Node* one) { return view_of(call, *one); });
 }
 
 Result<NodeView> get_node(Call& call) {
   TRY_ASSIGN(const site::Node* const found, named_node(call));
-  return view_of(*found);
+  return view_of(call, *found);
 }
 
 struct WhyBody {
@@ -77,7 +81,7 @@ Result<NodeView> set_state(Call& call, const WhyBody& body) {
   TRY_ASSIGN(const site::Node* const found, named_node(call));
   const NodeId id = found->id;
   TRY(call.submit(site::Command(site::SetNodeState{id, state, body.why.value_or("")})));
-  return view_of(*site::find(call.state().site, id));
+  return view_of(call, *site::find(call.state().site, id));
 }
 
 // ---- queues

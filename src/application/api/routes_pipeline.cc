@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/api/lookup.h"
+#include "application/api/network.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
 
@@ -110,6 +111,12 @@ Result<PipelineView> define_pipeline(Call& call, const InProject<DefineBody>& bo
   define.id = call.draw<PipelineId>();
   define.project = project;
   define.definition = body.rest.definition;
+  for (std::size_t i = 0; i < define.definition.steps.size(); ++i) {
+    const auto& job = define.definition.steps[i].job;
+    if (!job || !job->network) continue;
+    TRY(check_network(call, enum_from_text<workload::Network>(*job->network),
+                      "definition.steps[" + std::to_string(i) + "].job.network"));
+  }
   const std::string name = define.definition.name;
   auto written = call.submit(pipeline::Command(std::move(define)));
   if (!written) return std::move(written).error().within("definition");

@@ -1,6 +1,7 @@
 // Jobs and services: submitted, listed, cancelled, read and explained.
 #include <algorithm>
 
+#include "application/api/network.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
 #include "application/factory/plan.h"
@@ -87,6 +88,7 @@ Result<WorkloadView> submit(Call& call, const InProject<workload::Spec>& body) {
   auto project = call.org(body.project);
   if (!project) return std::move(project).error().within("project");
   TRY(call.permit(*project));
+  TRY(check_network(call, body.rest.network, "network"));
   workload::Submit submit;
   submit.workload = call.draw<WorkloadId>();
   submit.spec = body.rest;

@@ -68,6 +68,9 @@ struct Standing {
   virtual void stop() = 0;
 };
 
+struct Doors;        // passage.h
+class TaskSessions;  // task_session.h
+
 // Everything lives as long as the Api.
 struct Services {
   engine::Engine& engine;
@@ -80,10 +83,12 @@ struct Services {
   secret::People& people;
   world::Disk& home;  // the state directory: metric series below runs/
   LogSource& logs;
+  Doors& doors;
   EventHub& events;
   real::Loop& loop;
   Standing& standing;
   const std::vector<RouteCount>* counts = nullptr;  // set by the Api
+  TaskSessions* sessions = nullptr;                 // set by the Api
 };
 
 }  // namespace bessemer::api

@@ -17,6 +17,7 @@ Table budget_routes();     // routes_budget.cc
 Table statement_routes();  // routes_statement.cc: statements, invoices, ledger, exports
 Table node_routes();       // routes_node.cc: nodes, pools, queues
 Table workload_routes();   // routes_workload.cc: jobs and services
+Table inside_routes();     // routes_inside.cc: exec, files and ports of running tasks
 Table endpoint_routes();   // routes_endpoint.cc
 Table artifact_routes();   // routes_artifact.cc: trees and uploads
 Table dataset_routes();    // routes_dataset.cc

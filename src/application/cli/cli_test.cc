@@ -15,6 +15,7 @@
 #include "application/cli/apply.h"
 #include "application/cli/catalog.h"
 #include "application/cli/document.h"
+#include "application/cli/inside.h"
 #include "application/cli/profile.h"
 #include "application/cli/session.h"
 #include "application/cli/table.h"
@@ -323,6 +324,20 @@ TEST(Words, Inputs) {
 }
 
 // ---- profiles
+
+TEST(Words, PathsInTasksAndPorts) {
+  EXPECT_EQ(parse_task_path("train:/tmp/x"), (TaskPath{"train", "/tmp/x"}));
+  EXPECT_EQ(parse_task_path("wl_0:a:b"), (TaskPath{"wl_0", "a:b"}));
+  for (const char* local : {"x", "./a:b", "/a:b", ":b", ""}) {
+    EXPECT_FALSE(parse_task_path(local).has_value()) << local;
+  }
+  EXPECT_EQ(parse_ports("8080:80").value(), (Ports{8080, 80}));
+  EXPECT_EQ(parse_ports("80").value(), (Ports{80, 80}));
+  EXPECT_EQ(parse_ports(":80").value(), (Ports{0, 80}));
+  for (const char* wrong : {"", ":", "80:", "0", "80:0", "65536", "70000:80", "a:80", "1:2:3"}) {
+    EXPECT_FALSE(parse_ports(wrong).has_value()) << wrong;
+  }
+}
 
 TEST(Profiles, InTheirOrder) {
   Folder folder;

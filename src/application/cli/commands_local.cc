@@ -108,6 +108,9 @@ Result<int> print_requests(Session& session) {
 constexpr std::string_view asked_by_code[] = {
     "PUT /api/v1/secrets/{}",
     "GET /api/v1/jobs/{}/logs",
+    "POST /api/v1/jobs/{}/exec",
+    "POST /api/v1/jobs/{}/files",
+    "POST /api/v1/jobs/{}/connections",
     "PUT /api/v1/pipelines",
     "POST /api/v1/pipelines/{}/runs",
     "GET /api/v1/pipeline-runs/{}",

@@ -12,6 +12,7 @@ const Noun node = {"node", "name|inventory.name|id",
                     {"CPUS", "cpu_millis|inventory.cpu_millis", Show::number},
                     {"MEMORY", "memory_bytes|inventory.memory_bytes", Show::bytes},
                     {"GPUS", "accelerators|inventory.accelerators", Show::count},
+                    {"GAPS", "isolation.missing", Show::count},
                     {"SEEN", "last_seen", Show::age}, {"ID", "id"}}};
 const Noun gateway = {"gateway", "name|id",
                       {{"NAME", "name"}, {"PROCESS", "process", Show::number},

@@ -1,5 +1,6 @@
 // Commands about work: jobs, services, pipelines, endpoints.
 #include "application/cli/catalog.h"
+#include "application/cli/inside.h"
 #include "application/cli/session.h"
 #include "application/cli/work.h"
 
@@ -35,6 +36,8 @@ const Operand endpoint_operand = {.name = "ENDPOINT", .help = "an id or a name",
                                   .lookup = "/api/v1/endpoints"};
 const Operand pipeline_operand = {.name = "PIPELINE", .help = "an id or a name",
                                   .lookup = "/api/v1/pipelines"};
+
+const Option rank_option = {"rank", 'r', "RANK", "which task of a gang; 0 when left out"};
 
 // What a job may say, and where it listens.
 std::vector<Option> service_options() {
@@ -79,6 +82,26 @@ std::vector<Command> job_commands() {
                    {"errors", 0, "", "the standard error instead of the standard output"},
                    {"tail", 'n', "BYTES", "only the last so many bytes", As::text, "?tail"}},
        .run = &show_logs},
+      {.path = "exec", .summary = "run a command in a running task",
+       .operands = {job_operand}, .options = {{"stdin", 'i', "", "pass the standard input on"},
+                   {"terminal", 't', "", "give it a terminal; implies -i"},
+                   rank_option,
+                   {"workdir", 0, "PATH", "where it runs; the task's own when left out"}},
+       .run = &exec_in_task,
+       .details = "  bessemer exec JOB -- ls /bessemer/outputs\n  bessemer exec JOB -it -- sh\n"
+                  "Runs inside the task's sandbox and limits, with its user; exits as the command "
+                  "does.",
+       .rest = "COMMAND..."},
+      {.path = "cp", .summary = "copy files out of a running task, or into it",
+       .operands = {{"FROM", "a path, or JOB:PATH"}, {"TO", "a path, or JOB:PATH"}},
+       .options = {rank_option}, .run = &copy_files,
+       .details = "  bessemer cp JOB:/bessemer/checkpoints ./checkpoints\n  bessemer cp ./fix.py "
+                  "JOB:/tmp/fix.py\nA file or a folder; links in it are left out. A path of this "
+                  "machine with ':' in it begins with './'."},
+      {.path = "port-forward", .summary = "a local port that leads into a running task",
+       .operands = {job_operand, {"PORTS", "LOCAL:REMOTE; ':80' picks a free local port"}},
+       .options = {rank_option}, .run = &forward_port,
+       .details = "  bessemer port-forward JOB 6006:6006"},
       {.path = "explain job", .summary = "why a job waits, or why it ended", .method = "GET",
        .target = "/api/v1/jobs/{JOB}/explanation", .operands = {job_operand}},
   };

@@ -1,6 +1,7 @@
 // The API by HTTP: keys, idempotency, pages, refusals.
 #include "application/cli/remote.h"
 
+#include "application/http/frame.h"
 #include "application/http/problem.h"
 #include "application/http/uri.h"
 #include "base/text.h"
@@ -94,6 +95,20 @@ Result<Document> Remote::call(std::string_view method, std::string_view target,
   // The key makes a second try safe: the server answers with what the first one did.
   if (writes && !answer && answer.error().code == Code::unavailable) answer = client_.call(wanted);
   return read(std::move(answer));
+}
+
+Result<server::BlockingClient::Released> Remote::upgrade(std::string_view target,
+                                                         std::string_view body) {
+  server::ClientRequest wanted = request("POST", target);
+  wanted.fields.emplace_back("content-type", "application/json");
+  wanted.fields.emplace_back("connection", "upgrade");
+  wanted.fields.emplace_back("upgrade", http::task_protocol);
+  wanted.body = body;
+  auto answer = client_.call(wanted);
+  if (!answer) return std::move(answer).error().during("asking " + to_text(profile_.address));
+  if (answer->status >= 400) return refusal(*answer);
+  if (answer->status != 101) return invalid("the server does not go on as a stream");
+  return client_.release();
 }
 
 Result<Document> Remote::send_bytes(std::string_view method, std::string_view target,

@@ -37,6 +37,8 @@ class Remote {
   // Sends bytes as they are.
   Result<Document> send_bytes(std::string_view method, std::string_view target,
                               std::string_view bytes);
+  // Asks for a session inside a task and hands over its connection, which speaks http/frame.h.
+  Result<server::BlockingClient::Released> upgrade(std::string_view target, std::string_view body);
   server::BlockingClient& client() { return client_; }
   // A request with the key and what else every call carries.
   server::ClientRequest request(std::string_view method, std::string_view target) const;

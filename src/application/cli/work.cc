@@ -249,8 +249,10 @@ std::vector<Option> submit_options() {
       {"max-run-time", 0, "SPAN", "of one attempt: 2h", As::text, "max_run_time"},
       {"grace", 0, "SPAN", "between the notice and the kill: 30s", As::text, "grace"},
       {"network", 0, "WORD", "none or egress", As::text, "network"},
-      {"keep-on-failure", 0, "", "keep a failed task's sandbox to look into", As::flag,
+      {"keep-on-failure", 0, "", "keep a failed task's sandbox 30m to look into", As::flag,
        "keep_on_failure"},
+      {"no-progress", 0, "SPAN", "stop it when it reports nothing for so long: 10m", As::text,
+       "no_progress"},
       {"detach", 'd', "", "do not follow it"},
   };
 }

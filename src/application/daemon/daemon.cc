@@ -102,10 +102,11 @@ Result<void> Daemon::open() {
 
 Result<void> Daemon::listen() {
   logs_ = std::make_unique<TaskLogs>(home_, *executor_);
+  doors_ = std::make_unique<TaskDoors>(*executor_, *loop_);
   events_ = std::make_unique<api::EventHub>(*engine_);
   api_ = std::make_unique<api::Api>(
       api::Services{*engine_, clock_, entropy_, *conductor_, *executor_, *store_, *vault_,
-                    *people_, *home_.disk, *logs_, *events_,
+                    *people_, *home_.disk, *logs_, *doors_, *events_,
                     *loop_, *this});
   server_ = std::make_unique<server::HttpServer>(*loop_, *api_);
   auto wanted = real::parse_address(home_.config.listen.value_or("127.0.0.1:7420"));

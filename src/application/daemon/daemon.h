@@ -12,6 +12,7 @@
 #include "application/daemon/home.h"
 #include "application/daemon/store_thread.h"
 #include "application/daemon/task_bytes.h"
+#include "application/daemon/task_doors.h"
 #include "application/daemon/task_logs.h"
 #include "application/engine/engine.h"
 #include "application/server/server.h"
@@ -72,6 +73,7 @@ class Daemon final : api::Standing {
   std::unique_ptr<executor::LocalExecutor> executor_;
   std::unique_ptr<conductor::Conductor> conductor_;
   std::unique_ptr<TaskLogs> logs_;
+  std::unique_ptr<TaskDoors> doors_;
   std::unique_ptr<Gateways> gateways_;
   std::unique_ptr<GatewayProcesses> gateway_processes_;
   std::unique_ptr<api::EventHub> events_;

@@ -12,6 +12,8 @@ namespace {
 using Events = std::vector<Event>;
 constexpr std::int64_t minute_ns = 60'000'000'000;
 
+constexpr std::size_t max_target = 1024;  // of an access: with the command line
+
 // At most so many bytes of UTF-8, cut between characters; anything else says so.
 std::string cut(std::string_view text, std::size_t most = max_word) {
   if (!is_utf8(text)) return "(not text)";
@@ -50,7 +52,8 @@ Result<Events> judge_one(const State&, const RecordRefusal& c) {
 
 Result<Events> judge_one(const State&, const RecordAccess& c) {
   TRY(check_words(c.resource, c.action));
-  return Events{Accessed{cut(c.resource), cut(c.action), cut(c.target), c.node, cut(c.from),
+  return Events{Accessed{cut(c.resource), cut(c.action), cut(c.target, max_target), c.node,
+                         cut(c.from),
                          c.request}};
 }
 
