@@ -1,10 +1,14 @@
 // Sandboxed jobs a second and the time to start one, beside this machine's own spawn limit.
 //
-// Usage: bench_spawn [JOBS]   (default 400). Run as root for the whole sandbox.
+// Usage: bench_spawn [JOBS|limits]   (default 400). Run as root for the whole sandbox.
 #include <fmt/core.h>
+#include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +58,30 @@ void spawn_limit(int jobs) {
   const double seconds = ms(machine.since_boot() - begin) / 1000;
   fmt::print("posix_spawn of /bin/true, nothing around it: {:.0f}/s, p50 {:.2f} ms\n",
              jobs / seconds, quantile(each, 0.5));
+}
+
+// The same in namespaces of its own, as a task has them, but without anything in them.
+void namespace_limit(int jobs) {
+  const Duration begin = machine.since_boot();
+  for (int i = 0; i < jobs; ++i) {
+    clone_args arguments{};
+    arguments.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+    if (::geteuid() != 0) arguments.flags |= CLONE_NEWUSER;
+    arguments.exit_signal = SIGCHLD;
+    const long pid = ::syscall(__NR_clone3, &arguments, sizeof arguments);
+    if (pid < 0) {
+      fmt::print("namespaces are refused here\n");
+      return;
+    }
+    if (pid == 0) {
+      ::execl("/bin/true", "true", nullptr);
+      ::_exit(1);
+    }
+    ::waitpid(static_cast<pid_t>(pid), nullptr, 0);
+  }
+  const double seconds = ms(machine.since_boot() - begin) / 1000;
+  fmt::print("clone into all namespaces and /bin/true, nothing around it: {:.0f}/s\n",
+             jobs / seconds);
 }
 
 TaskSpec trivial(int number, bool strict) {
@@ -111,6 +139,11 @@ Seen run_jobs(LocalExecutor& local, int first, int jobs, int at_once) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "limits") {
+    spawn_limit(400);
+    namespace_limit(400);
+    return 0;
+  }
   const int jobs = argc > 1 ? static_cast<int>(parse_unsigned(argv[1]).value_or(400)) : 400;
   char place[] = "bench-spawn-XXXXXX";
   if (::mkdtemp(place) == nullptr) return 1;
@@ -128,6 +161,7 @@ int main(int argc, char** argv) {
   fmt::print("limits: {}; {}\n", can.limits,
              can.missing.empty() ? "the whole sandbox" : "missing: " + join(can.missing, "; "));
   spawn_limit(jobs);
+  namespace_limit(jobs);
   const Seen alone = run_jobs(**local, 0, std::max(jobs / 4, 20), 1);
   fmt::print("one job at a time: started after p50 {:.2f} ms, p90 {:.2f} ms; ended p50 {:.2f} ms\n",
              quantile(alone.started, 0.5), quantile(alone.started, 0.9),
