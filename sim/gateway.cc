@@ -163,7 +163,8 @@ void SimulatedGateway::arrive(ControlPlane& control, const std::vector<RequestKi
   const std::size_t index = random_.below(kinds.size());
   const RequestKind& kind = kinds[index];
   Request request;
-  request.id = make_id<RequestTag>(clock_.now(), random_.next(), random_.next());
+  const std::uint64_t high = random_.next(), low = random_.next();
+  request.id = make_id<RequestTag>(clock_.now(), high, low);
   request.kind = index;
   const std::uint64_t prompt = 1 + random_.below(2000);
   request.output_in_all = random_.below(3000);
@@ -324,7 +325,11 @@ bool SimulatedGateway::drain(ControlPlane& control) {
     if (!write({lease::close_log(clock_.now())}) || !commit(control)) return false;
   }
   const auto end = process_->log.journal->durable();
-  for (int tries = 0; tries < 1000 && process_->acknowledged < end; ++tries) ship(control);
+  for (int in_vain = 0; in_vain < 10 && process_->acknowledged < end;) {
+    const auto before = process_->acknowledged;
+    ship(control);
+    in_vain = process_->acknowledged == before ? in_vain + 1 : 0;
+  }
   if (process_->acknowledged < end || !control.close(id_, epoch, end)) return false;
   process_.reset();
   return true;

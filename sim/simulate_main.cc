@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "base/text.h"
@@ -31,9 +32,9 @@ std::string repeat_with(std::uint64_t seed, std::uint64_t steps) {
 }
 
 void remember(std::uint64_t seed, std::uint64_t steps) {
-  const auto end = fmt::format_to_n(last_words, sizeof last_words, "seed {}: a check failed; {}\n",
-                                    seed, repeat_with(seed, steps));
-  last_words_length = std::min(end.size, sizeof last_words);
+  const std::string text =
+      fmt::format("seed {}: a check failed; {}\n", seed, repeat_with(seed, steps));
+  last_words_length = text.copy(last_words, sizeof last_words);
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ void Weather::on_tasks(Machine& machine, const Daemon& daemon) {
 void Weather::on_disk(Machine& machine) {
   if (random_.chance(1, 60)) {
     const Fault faults[] = {Fault::refuse, Fault::tear, Fault::crash};
-    machine.disk.fail_call(1 + random_.below(40), faults[random_.below(3)]);
+    const Fault fault = faults[random_.below(3)];
+    machine.disk.fail_call(1 + random_.below(40), fault);
   }
   if (random_.chance(1, 80)) {
     machine.disk.set_capacity(machine.disk.used() + random_.below(1 << 18));
