@@ -161,7 +161,7 @@ def main():
     print(subprocess.run(limits, capture_output=True, text=True).stdout, end="", flush=True)
     account = Account()
     account.enter()
-    with Factory({"gateways": 0}) as factory:
+    with Factory() as factory:
         factory.do("org", "create", "bench")
         factory.do("org", "create", "bench/jobs")
         watch = Watch(factory)
