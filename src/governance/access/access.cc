@@ -77,7 +77,10 @@ Result<Events> create(const State& state, const PrincipalCreated& wanted) {
   if (wanted.kind == PrincipalKind::service_account) {
     if (auto named = check_name(wanted.name); !named) return std::move(named).error().at("name");
     if (state.service_names.contains({wanted.home, wanted.name})) {
-      return conflict("the name is taken here").at("name").because("name_taken");
+      return conflict("the name is taken here")
+        .at("name")
+        .because("name_taken")
+        .fix("choose another");
     }
   }
   if (state.principals.size() >= max_principals) {

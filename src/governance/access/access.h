@@ -289,6 +289,10 @@ Decision decide(const State& state, const Caller& caller, std::span<const OrgId>
 Result<void> authorize(const State& state, const Caller& caller, std::span<const OrgId> path,
                        Resource resource, Action action, Instant now);
 
+// Nothing while the caller's key and principal are good: what goes on for long asks again.
+// Errors: unauthenticated with reason key_revoked, key_expired or principal_disabled.
+Result<void> still_good(const State& state, const Caller& caller, Instant now);
+
 // True when the key names the alias, or names none. Sign-in without a key may call all.
 bool may_call(const State& state, KeyId key, std::string_view model_alias);
 

@@ -187,6 +187,9 @@ TEST(Authorize, AnEndedKeyIsUnauthenticated) {
   EXPECT_EQ(authenticate(s, c.hash, noon).value(), (Caller{dev, c.id}));
   EXPECT_EQ(authenticate(s, hash(99), noon).error().reason, "key_unknown");
   EXPECT_EQ(reason(noon + hours(1)), "key_expired");
+  EXPECT_TRUE(still_good(s, {dev, c.id}, noon));
+  EXPECT_EQ(still_good(s, {dev, c.id}, noon + hours(1)).error().reason, "key_expired");
+  EXPECT_EQ(still_good(s, {ada, c.id}, noon).error().reason, "key_revoked") << "another's key";
   EXPECT_EQ(authorize(s, {dev, c.id}, on_ocr, Resource::job, Action::list, noon + hours(2))
                 .error().code, Code::unauthenticated);
   ASSERT_EQ(run(s, Disable{dev}, by(ada)), "");

@@ -115,15 +115,9 @@ Result<Caller> authenticate(const State& state, const Digest& hash, Instant now)
     return unauthenticated("no such key").because("key_unknown");
   }
   const Key& key = *find(state, at->second);
-  if (key.revoked_at) return unauthenticated("the key is revoked").because("key_revoked");
-  if (key.expires_at && *key.expires_at <= now) {
-    return unauthenticated("the key expired at " + to_text(*key.expires_at))
-        .because("key_expired").fix("issue a new one");
-  }
-  if (!is_live(state, key, now)) {
-    return unauthenticated("the key's owner is disabled").because("principal_disabled");
-  }
-  return Caller{key.owner, key.id};
+  const Caller caller{key.owner, key.id};
+  TRY(still_good(state, caller, now));
+  return caller;
 }
 
 Decision decide(const State& state, const Caller& caller, std::span<const OrgId> path,
@@ -146,6 +140,26 @@ Result<void> authorize(const State& state, const Caller& caller, std::span<const
     case Verdict::not_found: break;
   }
   return not_found(std::move(decision.why));
+}
+
+Result<void> still_good(const State& state, const Caller& caller, Instant now) {
+  if (caller.key) {
+    const Key* const key = find(state, caller.key);
+    if (key == nullptr || key->owner != caller.principal || key->revoked_at) {
+      return unauthenticated("the key is revoked").because("key_revoked").fix("issue a new one");
+    }
+    if (key->expires_at && *key->expires_at <= now) {
+      return unauthenticated("the key expired at " + to_text(*key->expires_at))
+          .because("key_expired").fix("issue a new one");
+    }
+  }
+  const Principal* const principal = find(state, caller.principal);
+  if (principal == nullptr || principal->disabled) {
+    return unauthenticated("the key's owner is disabled")
+        .because("principal_disabled")
+        .fix("ask an administrator");
+  }
+  return {};
 }
 
 std::vector<std::pair<Role, OrgId>> roles_on(const State& state, const Caller& caller,

@@ -46,7 +46,7 @@ Result<Events> judge_one(const State& state, const Take& c) {
   TRY_ASSIGN(const Amounts wanted, check_request(c.path, c.amounts));
   for (const auto& [counted, amount] : wanted) {
     const Headroom room = headroom(state, c.path, counted);
-    if (amount <= room.left) continue;
+    if (amount <= room.left || (c.happened && room.node)) continue;
     const std::string what(enum_text(counted));
     return exhausted("the quota of " + what + " is " + std::to_string(room.limit) + ", " +
                      std::to_string(room.used) + " are used and " + std::to_string(amount) +
@@ -127,8 +127,12 @@ Headroom headroom(const State& state, std::span<const OrgId> path, Counted count
     const std::uint64_t all = used(state, path.back(), counted);
     narrowest = {{}, max_limit, all, max_limit - std::min(all, max_limit)};
   }
-  for (const OrgId node : path) {
-    const auto own = limit(state, node, counted);
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const OrgId node = path[i];
+    auto own = limit(state, node, counted);
+    if (!own && i + 2 == path.size() && default_limit(counted) < max_limit) {
+      own = default_limit(counted);
+    }
     if (!own) continue;
     const std::uint64_t taken = used(state, node, counted);
     const std::uint64_t left = taken < *own ? *own - taken : 0;

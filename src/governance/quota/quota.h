@@ -20,12 +20,33 @@ namespace bessemer::quota {
 enum class Counted : std::uint8_t {
   storage_bytes,      // logical bytes, before de-duplication
   orgs, principals, keys, secrets, datasets, artifacts, models, runs, pipelines,
-  endpoints, services,
-  jobs_pending,       // submitted and not started
-  jobs_running
+  endpoints,
+  services,           // not over, replicas of endpoints among them
+  jobs                // not over
 };
 DESCRIBE_ENUM(Counted, storage_bytes, orgs, principals, keys, secrets, datasets, artifacts, models,
-              runs, pipelines, endpoints, services, jobs_pending, jobs_running)
+              runs, pipelines, endpoints, services, jobs)
+
+// What a tenant may have where nobody set a limit for it: enough for work, too little to exhaust
+// the factory's memory. max_limit: nothing bounds it but money and the disk.
+constexpr std::uint64_t default_limit(Counted counted) {
+  switch (counted) {
+    case Counted::storage_bytes: return std::uint64_t{1} << 62;
+    case Counted::orgs: return 1'000;
+    case Counted::principals:
+    case Counted::keys:
+    case Counted::secrets:
+    case Counted::pipelines:
+    case Counted::services: return 10'000;
+    case Counted::endpoints: return 1'000;
+    case Counted::datasets:
+    case Counted::models:
+    case Counted::jobs: return 100'000;
+    case Counted::artifacts:
+    case Counted::runs: return 1'000'000;
+  }
+  return 0;
+}
 
 constexpr std::uint64_t max_limit = std::uint64_t{1} << 62;
 constexpr std::size_t max_path = 16;  // nodes
@@ -54,8 +75,9 @@ DESCRIBE(SetLimit, node, counted, limit)
 struct Take {
   Path path;
   Amounts amounts;
+  bool happened = false;  // it is there already: counted, whatever the limit
 };
-DESCRIBE(Take, path, amounts)
+DESCRIBE(Take, path, amounts, happened)
 // Requires: taken before (checked).
 struct Give {
   Path path;
@@ -102,7 +124,8 @@ void apply(State& state, const Event& event, const Context& ctx);
 std::uint64_t used(const State& state, OrgId node, Counted counted);
 std::optional<std::uint64_t> limit(const State& state, OrgId node, Counted counted);
 
-// The narrowest limit on a path: the node that has it and what is left there.
+// The narrowest limit on a path: the node that has it and what is left there. A tenant, which is
+// the last but one of its path, has default_limit() where it has none of its own.
 struct Headroom {
   OrgId node;  // none: nothing on the path has a limit
   std::uint64_t limit = 0;

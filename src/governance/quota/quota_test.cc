@@ -51,10 +51,10 @@ TEST(Quota, AllOrNothing) {
 
 TEST(Quota, GivingBack) {
   State s;
-  ASSERT_EQ(run(s, Take{on_vision, {{jobs_pending, 2}}}), "");
-  EXPECT_EQ(judge(s, Give{on_audio, {{jobs_pending, 1}}}, now).error().code, Code::conflict);
-  EXPECT_EQ(judge(s, Give{on_vision, {{jobs_pending, 3}}}, now).error().code, Code::conflict);
-  EXPECT_EQ(run(s, Give{on_vision, {{jobs_pending, 2}}}), "");
+  ASSERT_EQ(run(s, Take{on_vision, {{jobs, 2}}}), "");
+  EXPECT_EQ(judge(s, Give{on_audio, {{jobs, 1}}}, now).error().code, Code::conflict);
+  EXPECT_EQ(judge(s, Give{on_vision, {{jobs, 3}}}, now).error().code, Code::conflict);
+  EXPECT_EQ(run(s, Give{on_vision, {{jobs, 2}}}), "");
   EXPECT_EQ(s, State{}) << "nothing is left behind";
 }
 
@@ -65,8 +65,8 @@ TEST(Quota, BadInput) {
   EXPECT_EQ(judge(s, Take{on_acme, {{keys, max_limit + 1}}}, now).error().field, "keys");
   EXPECT_EQ(judge(s, SetLimit{acme, keys, max_limit + 1}, now).error().field, "limit");
   EXPECT_EQ(judge(s, SetLimit{{}, keys, 1}, now).error().field, "node");
-  ASSERT_EQ(run(s, Take{on_acme, {{keys, max_limit}}}), "");
-  EXPECT_EQ(judge(s, Take{on_acme, {{keys, 1}}}, now).error().reason, "quota_exhausted")
+  ASSERT_EQ(run(s, Take{on_acme, {{storage_bytes, max_limit}}}), "");
+  EXPECT_EQ(judge(s, Take{on_acme, {{storage_bytes, 1}}}, now).error().reason, "quota_exhausted")
       << "the counter cannot overflow";
 }
 
@@ -89,13 +89,34 @@ TEST(Quota, TheTableOfANode) {
   ASSERT_EQ(run(s, SetLimit{acme, models, 4}), "");
   ASSERT_EQ(run(s, Take{on_audio, {{models, 1}}}), "");
   ASSERT_EQ(run(s, Take{on_vision, {{runs, 7}}}), "");
-  const auto table = lines(s, on_vision);
-  ASSERT_EQ(table.size(), 2u);
-  EXPECT_EQ(table[0].counted, models);
-  EXPECT_EQ(table[0].used, 0u);
-  EXPECT_EQ(table[0].effective.left, 3u) << "inherited from acme, where audio uses one";
-  EXPECT_FALSE(table[0].limit.has_value());
-  EXPECT_EQ(table[1].used, 7u);
+  const auto line_of = [&](Counted counted) {
+    for (const Line& line : lines(s, on_vision)) {
+      if (line.counted == counted) return line;
+    }
+    return Line{};
+  };
+  EXPECT_EQ(line_of(models).used, 0u);
+  EXPECT_EQ(line_of(models).effective.left, 3u) << "inherited from acme, where audio uses one";
+  EXPECT_FALSE(line_of(models).limit.has_value());
+  EXPECT_EQ(line_of(runs).used, 7u);
+  EXPECT_EQ(line_of(runs).effective.limit, default_limit(runs)) << "of the tenant";
+  EXPECT_TRUE(lines(s, Path{root}).size() == 2) << "the platform has no limits of its own";
+}
+
+TEST(Quota, ATenantIsBoundedByDefault) {
+  State s;
+  const std::uint64_t most = default_limit(endpoints);
+  EXPECT_EQ(headroom(s, on_vision, endpoints).node, acme);
+  EXPECT_EQ(run(s, Take{on_vision, {{endpoints, most}}}), "");
+  const auto refused = judge(s, Take{on_audio, {{endpoints, 1}}}, now);
+  EXPECT_EQ(refused.error().what, "the quota of endpoints is 1000, 1000 are used and 1 more were "
+                                  "asked for");
+  EXPECT_EQ(run(s, Take{{root}, {{endpoints, 1}}}), "") << "the platform's own are not bounded";
+  ASSERT_EQ(run(s, SetLimit{acme, endpoints, most + 5}), "") << "an own limit takes its place";
+  EXPECT_EQ(run(s, Take{on_audio, {{endpoints, 5}}}), "");
+  EXPECT_NE(run(s, Take{on_audio, {{endpoints, 1}}}), "");
+  EXPECT_EQ(run(s, Take{on_audio, {{endpoints, 1}}, true}), "") << "what is there is counted";
+  EXPECT_EQ(headroom(s, on_audio, endpoints).left, 0u);
 }
 
 // The counters of every node equal a recount of all that was taken and not given back, and no

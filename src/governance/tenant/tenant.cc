@@ -87,7 +87,10 @@ Result<Events> create(const State& state, const NodeCreated& wanted) {
         .at("parent");
   }
   if (state.by_name.contains({wanted.parent, wanted.name})) {
-    return conflict("the name is taken here").at("name").because("name_taken");
+    return conflict("the name is taken here")
+        .at("name")
+        .because("name_taken")
+        .fix("choose another");
   }
   if (count_children(state, wanted.parent) >= max_children) {
     return exhausted("at most " + std::to_string(max_children) + " nodes may stand below one")

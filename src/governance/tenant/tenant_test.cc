@@ -80,7 +80,7 @@ TEST(Tenant, RefusalsInOrder) {
   EXPECT_EQ(run(state, Suspend{acme, "unpaid"}), "");
   EXPECT_TRUE(run(state, c).starts_with("parent: the parent is suspended"));
   EXPECT_EQ(run(state, Resume{acme}), "");
-  EXPECT_EQ(run(state, c), "name: the name is taken here");
+  EXPECT_EQ(run(state, c), "name: the name is taken here; choose another");
   c.name = "faces";
   EXPECT_EQ(run(state, c), "");
   EXPECT_EQ(judge(state, c, at_noon).value().size(), 0u) << "the same again is done already";
