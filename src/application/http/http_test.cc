@@ -308,7 +308,8 @@ TEST(Problem, each_envelope) {
   const auto problem = refuse(error, Envelope::problem, "req_1");
   EXPECT_EQ(problem.content_type, "application/problem+json");
   EXPECT_EQ(problem.body,
-            R"({"type":"about:blank","title":"Bad Request","status":400,"code":"invalid",)"
+            R"({"type":"urn:bessemer:problem:invalid","title":"Bad Request","status":400,)"
+            R"("code":"invalid",)"
             R"("detail":"must be at most \"64\"","field":"spec.gpus","remedy":"ask for fewer",)"
             R"("request":"req_1"})");
   const auto openai = refuse(error, Envelope::openai);

@@ -73,7 +73,9 @@ class Object {
 std::string problem_body(const Error& error, int status, std::string_view request) {
   const bool open = error.code != Code::internal;
   Object object;
-  object.member("type", "about:blank");
+  const std::string_view word =
+      open && !error.reason.empty() ? std::string_view(error.reason) : to_text(error.code);
+  object.member("type", "urn:bessemer:problem:" + std::string(word));
   object.member("title", reason_of(status));
   object.number("status", status);
   object.member("code", to_text(error.code));

@@ -20,6 +20,7 @@ Session::Session(HttpServer& server, real::Descriptor socket) : server_(server) 
   connection_ = real::Connection::adopt(
       server.loop_, std::move(socket), *this,
       {.max_input = input_while_idle, .low_output = server.options_.high_output / 2});
+  peer_ = connection_->peer();
   since_ = moved_at_ = now();
 }
 
@@ -63,14 +64,17 @@ bool Session::read_head() {
   const auto outcome = http::parse_request(connection_->input(), request_.head);
   if (outcome.state == http::Parsed::more) return false;
   if (outcome.state == http::Parsed::refused) {
-    refuse_message(outcome.status, invalid(outcome.why));
+    refuse_message(outcome.status, invalid("this is no HTTP request that can be taken: " +
+                                           std::string(outcome.why))
+                                       .because("bad_message")
+                                       .fix("send HTTP/1.1 as RFC 9112 has it"));
     return false;
   }
   ++server_.counts_.requests;
   keep_alive_ = request_.head.keep_alive && !server_.draining_;
   to_head_ = request_.head.method == http::Method::head;
   body_unread_ = request_.head.framing != http::Framing::none;
-  request_.peer = connection_->peer();
+  request_.peer = peer_;
   exchange_ = std::make_shared<Exchange>(server_.loop_, *this, server_.options_.high_output);
   return accept_body(server_.handler_.on_head(request_.head, Upload(exchange_)));
 }
@@ -94,8 +98,10 @@ bool Session::accept_body(BodyPlan plan) {
     return true;
   }
   if (request_.sink == nullptr && head.content_length > max_body_) {
-    refuse_message(413, invalid("the body must be at most " + std::to_string(max_body_) +
-                                " bytes"));
+    refuse_message(413, invalid("the body must be at most " + std::to_string(max_body_) + " bytes")
+                            .at("body")
+                            .because("body_too_large")
+                            .fix("send less, or large data in pieces by /api/v1/uploads"));
     return false;
   }
   if (head.expects_continue) connection_->send("HTTP/1.1 100 Continue\r\n\r\n");

@@ -62,6 +62,7 @@ class Session final : public real::ConnectionUser {
   HttpServer& server_;
   real::ConnectionPointer connection_;
   std::size_t index_ = 0;  // in the server's list
+  real::Peer peer_;
   At at_ = At::idle;
   Request request_;
   std::shared_ptr<Exchange> exchange_;

@@ -216,6 +216,7 @@ TEST(Listener, accepts_over_tcp_and_unix) {
     EXPECT_EQ(client.log, "connected ");
     EXPECT_EQ(accepted->peer().local, where.is_unix());
     EXPECT_EQ(accepted->peer().process, where.is_unix() ? ::getpid() : 0);
+    EXPECT_EQ(accepted->peer().address.host, where.is_unix() ? "" : where.host);
   }
   EXPECT_NE(::access(path.c_str(), F_OK), 0) << "the socket's file is left behind";
 }

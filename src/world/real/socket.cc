@@ -209,21 +209,46 @@ void set_blocking(const Descriptor& socket, Blocking blocking) {
           blocking == Blocking::yes ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
+namespace {
+
+Address address_of(const sockaddr_storage& storage) {
+  Address address;
+  char text[INET6_ADDRSTRLEN] = {};
+  if (storage.ss_family == AF_INET) {
+    const auto& four = reinterpret_cast<const sockaddr_in&>(storage);
+    ::inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
+    address.port = ntohs(four.sin_port);
+  } else if (storage.ss_family == AF_INET6) {
+    const auto& six = reinterpret_cast<const sockaddr_in6&>(storage);
+    ::inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text);
+    address.port = ntohs(six.sin6_port);
+  }
+  address.host = text;
+  return address;
+}
+
+}  // namespace
+
 Peer peer_of(const Descriptor& socket) {
-  int domain = 0;
-  socklen_t size = sizeof domain;
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return {};
+  Peer peer;
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return peer;
+  if (storage.ss_family != AF_UNIX) {
+    peer.address = address_of(storage);
+    return peer;
+  }
   struct {
     pid_t process;
     uid_t user;
     gid_t group;
   } credentials{};
   size = sizeof credentials;
-  if (domain != AF_UNIX ||
-      ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
-    return {};
-  }
-  return {true, credentials.user, credentials.process};
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return peer;
+  peer.local = true;
+  peer.user = credentials.user;
+  peer.process = credentials.process;
+  return peer;
 }
 
 Result<std::size_t> send_descriptors(const Descriptor& socket, std::string_view bytes,

@@ -57,11 +57,12 @@ Result<std::pair<Descriptor, Descriptor>> socket_pair();
 // Turns off delay for small writes where the socket is TCP.
 void send_at_once(const Descriptor& socket);
 void set_blocking(const Descriptor& socket, Blocking blocking);
-// The user id of the process at the other end of a unix socket; nothing for TCP.
+// Who is at the other end.
 struct Peer {
   bool local = false;  // a unix socket: the ids below are true
   uid_t user = 0;
   pid_t process = 0;
+  Address address;     // of TCP
 };
 Peer peer_of(const Descriptor& socket);
 
