@@ -4,6 +4,7 @@
 #include "application/yaml/yaml.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "world/real/socket.h"
 
 namespace bessemer::daemon {
 
@@ -17,6 +18,21 @@ Result<Config> read_config(std::string_view yaml) {
   }
   if (config.currency == simulated_currency) {
     return invalid("SIM is the currency of simulated accelerators").at("currency");
+  }
+  for (const auto& [address, field] : {std::pair(config.listen, "listen"),
+                                       std::pair(config.gateway_listen, "gateway_listen")}) {
+    if (!address) continue;
+    if (auto read = real::parse_address(*address); !read) return std::move(read).error().at(field);
+  }
+  for (std::size_t i = 0; i < config.simulated_accelerators.size(); ++i) {
+    const SimulatedPool& pool = config.simulated_accelerators[i];
+    const std::string field = "simulated_accelerators[" + std::to_string(i) + "].";
+    if (auto named = check_name(pool.model); !named) {
+      return std::move(named).error().at(field + "model");
+    }
+    if (pool.count == 0 || pool.count > max_simulated) {
+      return invalid("must be from 1 to " + std::to_string(max_simulated)).at(field + "count");
+    }
   }
   if (config.pool) {
     if (auto named = check_name(*config.pool); !named) {

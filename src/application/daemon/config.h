@@ -35,6 +35,7 @@ DESCRIBE(Config, listen, gateway_listen, gateways, currency, pool, simulated_acc
          isolation)
 
 constexpr std::uint32_t max_gateways = 64;
+constexpr std::uint32_t max_simulated = 1024;  // accelerators of one model
 
 // Errors: invalid, with the field.
 Result<Config> read_config(std::string_view yaml);

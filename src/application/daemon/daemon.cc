@@ -117,7 +117,10 @@ Result<void> Daemon::listen() {
         .fix("listen on 127.0.0.1, or start with --insecure");
   }
   auto bound = server_->listen(*wanted);
-  if (!bound) return std::move(bound).error().within("listen");
+  if (!bound) {
+    return std::move(bound).error().at("listen").fix(
+        "stop what listens there, or set 'listen' in " + home_.at("config.yaml"));
+  }
   address_ = *std::move(bound);
   real::Address local;
   local.path = home_.at("run/api.sock");

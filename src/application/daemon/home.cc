@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "application/yaml/yaml.h"
 #include "governance/access/key.h"
 
 namespace bessemer::daemon {
@@ -51,7 +52,14 @@ Result<Home> open_home(const std::string& path, world::Entropy& entropy) {
   TRY_ASSIGN(const std::string text,
              world::read_file(*home.disk, "config.yaml", max_config_bytes));
   auto config = read_config(text);
-  if (!config) return std::move(config).error().during("reading " + home.at("config.yaml"));
+  if (!config) {
+    Error error = std::move(config).error();
+    const std::size_t line = yaml::line_of(text, error.field);
+    error.what = home.at("config.yaml") + (line == 0 ? "" : ":" + std::to_string(line)) + ": " +
+                 (error.field.empty() ? "" : error.field + ": ") + error.what;
+    error.field.clear();  // it is in the sentence
+    return error;
+  }
   home.config = *std::move(config);
   TRY_ASSIGN(home.admin_key, admin_key(*home.disk, entropy));
   return home;

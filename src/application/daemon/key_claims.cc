@@ -19,7 +19,7 @@ std::string place_of(GatewayId gateway, std::uint64_t epoch) {
 // A claim's location is "<request> <gateway>/<epoch>".
 KeyClaims::KeyClaims(engine::Engine& engine, const world::Clock& clock)
     : engine_(engine), clock_(clock) {
-  for (const auto& [name, noted] : engine.state().noted) {
+  for (const auto& [name, noted] : engine.state().notes.by_key) {
     if (!name.second.starts_with(prefix) || noted.location == given_up) continue;
     const auto space = noted.location.find(' ');
     const auto request = from_text(std::type_identity<RequestId>{},

@@ -152,6 +152,79 @@ class JsonWriter final : public YAML::EventHandler {
   std::vector<Open> open_;
 };
 
+// Finds the line of a field: of each node on the way to it, the last is the nearest.
+class Locator final : public YAML::EventHandler {
+ public:
+  Locator(std::string_view field, std::size_t document) : field_(field), document_(document) {}
+  std::size_t line() const { return line_; }
+
+  void OnDocumentStart(const YAML::Mark&) override { open_.clear(); }
+  void OnDocumentEnd() override {
+    if (holds_something_) ++at_document_;  // documents() leaves out empty ones too
+    holds_something_ = false;
+  }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { (void)meet(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { (void)meet(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string& value) override {
+    holds_something_ = true;
+    if (!open_.empty() && open_.back().map && open_.back().key_next) {
+      open_.back().key_next = false;
+      open_.back().key = value;
+      open_.back().mark = mark;
+      return;
+    }
+    (void)meet(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    holds_something_ = true;
+    open_.push_back({false, meet(mark)});
+  }
+  void OnSequenceEnd() override { open_.pop_back(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    holds_something_ = true;
+    open_.push_back({true, meet(mark)});
+  }
+  void OnMapEnd() override { open_.pop_back(); }
+
+ private:
+  struct Open {
+    bool map = true;
+    std::string path;
+    bool key_next = true;
+    std::string key = {};
+    YAML::Mark mark = {};  // of the key
+    std::size_t index = 0;
+  };
+
+  // A value begins: its path, noted when the field lies there or within.
+  std::string meet(YAML::Mark mark) {
+    std::string path;
+    if (!open_.empty()) {
+      Open& around = open_.back();
+      if (around.map) {
+        path = around.path.empty() ? around.key : around.path + "." + around.key;
+        mark = around.mark;
+        around.key_next = true;
+      } else {
+        path = around.path + "[" + std::to_string(around.index++) + "]";
+      }
+    }
+    const bool there = field_.starts_with(path) &&
+                       (path.empty() || field_.size() == path.size() ||
+                        field_[path.size()] == '.' || field_[path.size()] == '[');
+    if (there && at_document_ == document_) line_ = static_cast<std::size_t>(mark.line) + 1;
+    return path;
+  }
+
+  std::string_view field_;
+  std::size_t document_, at_document_ = 0, line_ = 0;
+  bool holds_something_ = false;
+  std::vector<Open> open_;
+};
+
 Error refused(const YAML::Mark& mark, std::string_view why) {
   return invalid(fmt::format("line {}, column {}: {}", mark.line + 1, mark.column + 1, why));
 }
@@ -172,6 +245,19 @@ Result<std::vector<std::string>> documents(std::string_view text) {
     return refused(error.mark, error.msg);
   }
   return std::move(writer.documents);
+}
+
+std::size_t line_of(std::string_view text, std::string_view field, std::size_t document) {
+  std::istringstream in{std::string(text)};
+  Locator locator(field, document);
+  try {
+    YAML::Parser parser(in);
+    while (parser.HandleNextDocument(locator)) {
+    }
+  } catch (const YAML::Exception&) {
+    return 0;
+  }
+  return locator.line();
 }
 
 Result<std::string> to_json(std::string_view text) {

@@ -41,5 +41,18 @@ TEST(Yaml, Streams) {
   EXPECT_EQ((*all)[1], R"({"b":2})");
 }
 
+TEST(Yaml, SaysOnWhichLineAFieldStands) {
+  const std::string text = "# remark\nname: x\nsteps:\n  - job:\n      command: [a,\n         b]\n"
+                           "  - {gate: 1}\n---\nname: y\n";
+  EXPECT_EQ(line_of(text, "name"), 2u);
+  EXPECT_EQ(line_of(text, "steps[0].job.command"), 5u);
+  EXPECT_EQ(line_of(text, "steps[0].job.command[1]"), 6u);
+  EXPECT_EQ(line_of(text, "steps[0].job.gone"), 4u) << "the nearest around it";
+  EXPECT_EQ(line_of(text, "steps[1].gate"), 7u);
+  EXPECT_EQ(line_of(text, "na"), 2u) << "the document's first line";
+  EXPECT_EQ(line_of(text, "name", 1), 9u);
+  EXPECT_EQ(line_of("a: [", "a"), 0u);
+}
+
 }  // namespace
 }  // namespace bessemer::yaml
