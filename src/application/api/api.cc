@@ -18,40 +18,62 @@ namespace {
 
 constexpr std::size_t max_idempotency_key = 255;
 
-// Matches a pattern against decoded parts; fills the named ones.
-bool matches(std::string_view pattern, const std::vector<std::string>& parts,
-             std::map<std::string, std::string, std::less<>>& named) {
-  const auto pieces = split(pattern.substr(1), '/');
-  if (pieces.size() != parts.size()) return false;
-  named.clear();
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].starts_with('{')) {
-      named.emplace(pieces[i].substr(1, pieces[i].size() - 2), parts[i]);
-    } else if (pieces[i] != parts[i]) {
-      return false;
-    }
-  }
-  return true;
+using Named = std::map<std::string, std::string, std::less<>>;
+
+// The parts of each route's pattern, by its place in routes(): split once.
+const std::vector<std::vector<std::string_view>>& patterns() {
+  static const auto all = [] {
+    std::vector<std::vector<std::string_view>> made;
+    for (const Route& route : routes()) made.push_back(split(route.pattern.substr(1), '/'));
+    return made;
+  }();
+  return all;
 }
 
-// The route of a method and path; `allowed` gathers the methods the path does take.
-const Route* find_route(http::Method method, const std::vector<std::string>& parts,
-                        std::map<std::string, std::string, std::less<>>& named,
+bool matches(const std::vector<std::string_view>& pattern, const std::vector<std::string>& parts) {
+  return std::ranges::equal(pattern, parts, [](std::string_view piece, const std::string& part) {
+    return piece.starts_with('{') || piece == part;
+  });
+}
+
+// The route of a method and path, with its named parts; `allowed` gathers the methods that the path
+// does take.
+const Route* find_route(http::Method method, const std::vector<std::string>& parts, Named& named,
                         std::string& allowed) {
-  for (const Route& route : routes()) {
-    if (!matches(route.pattern, parts, named)) continue;
-    if (route.method == method) return &route;
-    if (!allowed.empty()) allowed += ", ";
-    allowed += http::to_text(route.method);
+  for (std::size_t i = 0; i < patterns().size(); ++i) {
+    const auto& pattern = patterns()[i];
+    if (!matches(pattern, parts)) continue;
+    const Route& route = routes()[i];
+    if (route.method != method) {
+      if (!allowed.empty()) allowed += ", ";
+      allowed += http::to_text(route.method);
+      continue;
+    }
+    for (std::size_t at = 0; at < pattern.size(); ++at) {
+      if (pattern[at].starts_with('{')) {
+        named.emplace(pattern[at].substr(1, pattern[at].size() - 2), parts[at]);
+      }
+    }
+    return &route;
   }
   return nullptr;
+}
+
+// Where a request came from.
+std::string address_of(const real::Peer& peer) {
+  const bool here = peer.local || peer.address.is_loopback();
+  return here ? "local" : real::to_text(peer.address);
 }
 
 Result<void> check_query(const Route& route, const http::Query& query) {
   for (const auto& [name, value] : query.all()) {
     bool known = false;
     for (const Parameter& parameter : route.query) known = known || parameter.name == name;
-    if (!known) return invalid("is not a known query parameter").at(name);
+    if (known) continue;
+    std::vector<std::string> takes;
+    for (const Parameter& parameter : route.query) takes.emplace_back(parameter.name);
+    return invalid("is not a known query parameter").at(name).fix(
+        takes.empty() ? "this path takes none" : "this path takes " + join(takes, ", "));
   }
   return {};
 }
@@ -68,7 +90,7 @@ Api::~Api() = default;
 server::BodyPlan Api::on_head(const http::RequestHead& head, const server::Upload&) {
   server::BodyPlan plan;
   const auto parts = http::decode_path(head.path);
-  std::map<std::string, std::string, std::less<>> named;
+  Named named;
   std::string allowed;
   if (!parts) return plan;  // refused when the request is complete
   if (const Route* route = find_route(head.method, *parts, named, allowed)) {
@@ -79,7 +101,8 @@ server::BodyPlan Api::on_head(const http::RequestHead& head, const server::Uploa
 
 Result<access::Caller> Api::authenticate(const server::Request& request) {
   const auto fail = [&](Error error) -> Error {
-    if (const auto former = attempts_.count(services_.clock.now(), error.reason, "unknown")) {
+    if (const auto former = attempts_.count(services_.clock.now(), error.reason,
+                                              address_of(request.peer))) {
       record(*former);
     }
     return error;
@@ -98,7 +121,8 @@ Result<access::Caller> Api::authenticate(const server::Request& request) {
   return caller;
 }
 
-// A repeated Idempotency-Key is answered with the thing that the first call made.
+// A repeated Idempotency-Key is answered as the first time: nothing is done again. Who may not do
+// what it asked for any more is refused.
 Result<std::optional<Reply>> Api::repeated(Call& call) {
   if (call.idempotency_key_.empty()) return std::optional<Reply>{};
   const auto* before = factory::find_note(services_.engine.state(), call.caller_.principal,
@@ -107,20 +131,46 @@ Result<std::optional<Reply>> Api::repeated(Call& call) {
   if (before->body != call.body_digest_) {
     return conflict("this Idempotency-Key was used with another request")
         .at("Idempotency-Key")
-        .fix("use a fresh key for another request");
+        .because("idempotency_key_used")
+        .fix("use a fresh key for another request; keys are remembered for a day");
+  }
+  for (const factory::Permission& asked : before->asked) {
+    TRY(call.permit(asked.node, asked.resource, asked.action));
   }
   Reply reply;
-  if (before->location.empty()) return reply;
-  TRY_ASSIGN(const auto parts, http::decode_path(before->location));
+  if (before->answer) {
+    reply.body = *before->answer;
+  } else {
+    TRY_ASSIGN(reply, made_again(call, *before));
+  }
+  reply.status = static_cast<int>(before->status);
+  if (!before->location.empty()) http::append_field(reply.fields, "location", before->location);
+  http::append_field(reply.fields, "idempotent-replayed", "true");
+  return reply;
+}
+
+// An answer that was not kept, as the thing that was made is now.
+Result<Reply> Api::made_again(const Call& call, const factory::Noted& before) {
+  if (call.route_.repeat == Route::Repeat::refused) {
+    return conflict("this was done by the first request, whose answer is shown only once")
+        .at("Idempotency-Key")
+        .because("shown_once")
+        .fix("see " + before.location + "; if the answer is lost, revoke it and make another");
+  }
+  if (before.location.empty()) {
+    return conflict("this was done by the first request, whose answer is no longer kept")
+        .at("Idempotency-Key")
+        .because("done_before")
+        .fix("read the thing that it changed");
+  }
+  TRY_ASSIGN(const auto parts, http::decode_path(before.location));
   std::string allowed;
-  std::map<std::string, std::string, std::less<>> named;
+  Named named;
   const Route* route = find_route(http::Method::get, parts, named, allowed);
   check(route != nullptr, "a made thing has no route to read it");
   Call again(services_, *route, call.caller_, call.now_);
   again.parts_ = std::move(named);
-  TRY_ASSIGN(reply, route->handle(again));
-  http::append_field(reply.fields, "idempotent-replayed", "true");
-  return reply;
+  return route->handle(again);
 }
 
 Result<Reply> Api::run(Call& call) {
@@ -130,7 +180,15 @@ Result<Reply> Api::run(Call& call) {
   check(call.permitted_ || call.route_.entry == Entry::anyone, "a handler did not ask permission");
   reply.status = call.route_.success;
   if (!call.location_.empty()) http::append_field(reply.fields, "location", call.location_);
+  if (call.noted_ && call.route_.repeat == Route::Repeat::kept) keep_answer(call, reply.body);
   return reply;
+}
+
+// Beside what was done, before anything is answered: whoever has seen the answer gets the same
+// again. After a kill between the two nobody has seen it, and it is made again.
+void Api::keep_answer(const Call& call, const std::string& body) {
+  factory::KeepAnswer keep{call.caller_.principal, call.idempotency_key_, body};
+  (void)services_.engine.submit(factory::OwnCommand(std::move(keep)), call.context()).has_value();
 }
 
 // Authenticated refusals of access and money are facts.
@@ -142,7 +200,8 @@ void Api::remember_refusal(const Call& call, const Error& error) {
   refusal.resource = enum_text(call.route_.resource);
   refusal.action = enum_text(call.route_.action);
   refusal.target = call.route_.operation;
-  refusal.from = "local";
+  refusal.node = call.about_;
+  refusal.from = call.from_;
   refusal.reason = error.reason.empty() ? std::string(to_text(error.code)) : error.reason;
   (void)services_.engine.submit(audit::Command(refusal), call.context()).has_value();
 }
@@ -152,7 +211,7 @@ Result<std::optional<Reply>> Api::serve(const server::Request& request,
                                         engine::Sequence& written) {
   TRY_ASSIGN(const auto parts, http::decode_path(request.head.path));
   std::string allowed;
-  std::map<std::string, std::string, std::less<>> named;
+  Named named;
   const Route* const found = find_route(request.head.method, parts, named, allowed);
   access::Caller caller;
   if (found == nullptr || found->entry != Entry::anyone) {
@@ -161,7 +220,9 @@ Result<std::optional<Reply>> Api::serve(const server::Request& request,
   if (found == nullptr && allowed.empty()) {
     return not_found("no such path").fix("see /api/v1/openapi.json");
   }
-  if (found == nullptr) return invalid("this path takes " + allowed).because("method");
+  if (found == nullptr) return invalid("this path takes " + allowed)
+                                  .because("method")
+                                  .fix("see /api/v1/openapi.json");
   route = found;
   TRY_ASSIGN(const http::Query query, http::Query::decode(request.head.query));
   TRY(check_query(*route, query));
@@ -171,8 +232,9 @@ Result<std::optional<Reply>> Api::serve(const server::Request& request,
   if (const auto upgrade = request.head.fields.find("upgrade")) call.upgrade_ = *upgrade;
   for (const auto& [name, value] : query.all()) call.query_.emplace(name, value);
   call.body_ = request.body;
+  call.from_ = audit::network_of(address_of(request.peer));
   if (const auto key = request.head.fields.find("idempotency-key");
-      key && route->method != http::Method::get &&
+      key && route->method != http::Method::get && route->handle != nullptr &&
       route->resource != access::Resource::secret) {  // no digest of a secret becomes a fact
     if (key->empty() || key->size() > max_idempotency_key) {
       return invalid("must have 1 to 255 characters").at("Idempotency-Key");

@@ -36,6 +36,8 @@ class Api final : public server::Handler {
   Result<access::Caller> authenticate(const server::Request& request);
   Result<Reply> run(Call& call);
   Result<std::optional<Reply>> repeated(Call& call);
+  Result<Reply> made_again(const Call& call, const factory::Noted& before);
+  void keep_answer(const Call& call, const std::string& body);
   void remember_refusal(const Call& call, const Error& error);
   void record(const audit::RecordAttempts& attempts);
 

@@ -1,6 +1,8 @@
 // One authenticated request.
 #include "application/api/call.h"
 
+#include <algorithm>
+
 #include "application/api/page.h"
 #include "application/api/route.h"
 #include "application/http/problem.h"
@@ -36,6 +38,13 @@ std::optional<std::string_view> Call::query(std::string_view name) const {
   return found->second;
 }
 
+Error Call::unreadable(Error error) const {
+  if (error.remedy.empty()) {
+    error.remedy = "see " + std::string(route_.operation) + " in /api/v1/openapi.json";
+  }
+  return error;
+}
+
 Result<OrgId> Call::org(std::string_view path) const {
   const auto unknown = [&] {
     return not_found("no organisation node '" + std::string(path) + "'");
@@ -59,10 +68,18 @@ Result<void> Call::permit(OrgId node) {
   return {};
 }
 
+Result<void> Call::still_good() {
+  now_ = std::max(now_, services_.clock.now());
+  return access::still_good(state().access, caller_, now_);
+}
+
 Result<void> Call::permit(OrgId node, access::Resource resource, access::Action action) {
+  about_ = node;
   const auto path = tenant::ancestors(state().tenant, node);
   if (path.empty()) return not_found("no such thing");
-  return access::authorize(state().access, caller_, path, resource, action, now_);
+  TRY(access::authorize(state().access, caller_, path, resource, action, now_));
+  asked_.push_back({node, resource, action});
+  return {};
 }
 
 bool Call::may(OrgId node, access::Resource resource, access::Action action) const {
@@ -74,14 +91,16 @@ bool Call::may(OrgId node, access::Resource resource, access::Action action) con
 Result<engine::Written> Call::submit(const factory::Command& command) {
   check(permitted_, "a handler wrote without asking permission");
   factory::IdempotencyNote note;
-  if (!idempotency_key_.empty()) {
+  if (!idempotency_key_.empty() && !noted_) {
     note.principal = caller_.principal;
     note.key = idempotency_key_;
     note.body = body_digest_;
     note.location = location_;
-    idempotency_key_.clear();  // noted once, with the first thing that is written
+    note.asked = asked_;
+    note.status = static_cast<std::uint32_t>(route_.success);
   }
   TRY_ASSIGN(auto written, services_.engine.submit(command, context(), note));
+  noted_ = noted_ || !note.key.empty();
   written_ = std::max(written_, written.last);
   return written;
 }

@@ -32,10 +32,18 @@ class Call {
   Call(Services& services, const Route& route, access::Caller caller, Instant now)
       : services_(services), route_(route), caller_(caller), now_(now) {}
 
+  const Route& route() const { return route_; }
+
   Services& services() { return services_; }
   const factory::State& state() const;
   const access::Caller& caller() const { return caller_; }
+  // When the request came; for a streamed answer, when it was last found to be still_good().
   Instant now() const { return now_; }
+  // Nothing while the caller may go on with what he began: asked again and again by answers that
+  // take long. Errors: unauthenticated, saying which end the key came to.
+  Result<void> still_good();
+  // The network that the request came from, for the audit log.
+  const std::string& from() const { return from_; }
   // Who and when, as judge and apply are told.
   Context context() const;
 
@@ -44,6 +52,8 @@ class Call {
   // A query parameter; nothing when absent. Requires: declared by the route (checked).
   std::optional<std::string_view> query(std::string_view name) const;
   std::string_view body() const { return body_; }
+  // Why the body cannot be read, and where it says how it must look.
+  Error unreadable(Error error) const;
 
   // The protocol that the client wants to go on with on this connection; empty: HTTP.
   const std::string& upgrade() const { return upgrade_; }
@@ -68,7 +78,8 @@ class Call {
 
   // Where the thing that this call makes can be read: the answer to a repeated Idempotency-Key.
   void makes(std::string location) { location_ = std::move(location); }
-  // Judges, appends, applies. Requires: permitted (checked).
+  // Judges, appends, applies. A handler writes once: what a request makes is one batch, and the
+  // note of its Idempotency-Key is in it. Requires: permitted (checked).
   Result<engine::Written> submit(const factory::Command& command);
   // Answers a streamed route in one piece, once everything applied so far is durable.
   void answer(const server::Responder& responder, Result<Reply> reply);
@@ -85,8 +96,12 @@ class Call {
   std::map<std::string, std::string, std::less<>> parts_;
   std::map<std::string, std::string, std::less<>> query_;
   std::string_view body_;
-  std::string idempotency_key_;
+  std::string idempotency_key_;  // empty: none was given
+  bool noted_ = false;           // with what was written
   Digest body_digest_;
+  std::vector<factory::Permission> asked_;  // and given
+  OrgId about_;                             // the node last asked about
+  std::string from_;
   std::string location_;
   bool permitted_ = false;
   engine::Sequence written_ = 0;

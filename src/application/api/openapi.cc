@@ -28,6 +28,16 @@ void append_parameter(std::string& out, std::string_view name, std::string_view 
   out += ",\"schema\":{\"type\":\"string\"}}";
 }
 
+// Of a body or an answer: JSON by its schema, anything else by its media type.
+void append_content(std::string& out, std::string (*schema)(), std::string_view type) {
+  if (schema == nullptr && type.empty()) return;
+  out += ",\"content\":{";
+  json::quote(out, type.empty() ? "application/json" : type);
+  out += ":{\"schema\":";
+  out += schema != nullptr ? schema() : R"({"type":"string"})";
+  out += "}}";
+}
+
 void append_operation(std::string& out, const Route& route) {
   json::quote(out, lower(http::to_text(route.method)));
   out += ":{\"operationId\":";
@@ -52,14 +62,13 @@ void append_operation(std::string& out, const Route& route) {
     append_parameter(out, parameter.name, "query", parameter.what);
   }
   out += ']';
-  if (route.request_schema != nullptr) {
-    out += ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":" +
-           route.request_schema() + "}}}";
+  if (route.request_schema != nullptr || !route.request_type.empty()) {
+    out += ",\"requestBody\":{\"required\":true";
+    append_content(out, route.request_schema, route.request_type);
+    out += '}';
   }
   out += ",\"responses\":{\"" + std::to_string(route.success) + "\":{\"description\":\"done\"";
-  if (route.answer_schema != nullptr) {
-    out += ",\"content\":{\"application/json\":{\"schema\":" + route.answer_schema() + "}}";
-  }
+  append_content(out, route.answer_schema, route.answer_type);
   out += R"(},"default":{"$ref":"#/components/responses/problem"}}})";
 }
 

@@ -1,5 +1,6 @@
 // Bodies that name their node of the organisation by path.
 #include "application/api/route.h"
+#include "base/check.h"
 
 namespace bessemer::api {
 
@@ -30,11 +31,21 @@ Result<std::pair<std::string, std::string>> take_member(std::string_view body,
 }
 
 std::string schema_with_member(std::string_view name, const std::string& schema) {
-  std::string out = "{\"allOf\":[{\"type\":\"object\",\"required\":[";
-  json::quote(out, name);
-  out += "],\"properties\":{";
-  json::quote(out, name);
-  return out + ":{\"type\":\"string\"}}}," + schema + "]}";
+  std::string quoted;
+  json::quote(quoted, name);
+  constexpr std::string_view members = "\"properties\":{";
+  std::string out = schema;
+  const std::size_t at = out.find(members);
+  check(at != std::string::npos && out.ends_with('}'), "a body's schema is not that of a struct");
+  const std::size_t first = at + members.size();
+  out.insert(first, quoted + ":{\"type\":\"string\"}" + (out[first] == '}' ? "" : ","));
+  // What is required comes last, if anything is.
+  if (out.ends_with("]}")) {
+    out.insert(out.size() - 2, "," + quoted);
+  } else {
+    out.insert(out.size() - 1, ",\"required\":[" + quoted + "]");
+  }
+  return out;
 }
 
 }  // namespace bessemer::api

@@ -38,9 +38,13 @@ struct Route {
   int success = 200;
   std::size_t max_body = limits::request_body;  // bytes
   std::vector<Parameter> query;
-  std::string (*request_schema)() = nullptr;  // null: no body
-  std::string (*answer_schema)() = nullptr;   // null: no content
+  std::string (*request_schema)() = nullptr;  // of a JSON body; null: none
+  std::string (*answer_schema)() = nullptr;   // of a JSON answer; null: none
+  std::string_view request_type, answer_type;  // of a body or answer that is not JSON
   Result<Reply> (*handle)(Call&) = nullptr;
+  // What becomes of the answer to a request with an Idempotency-Key: kept for its repetition, or,
+  // where it tells what must be in no fact, made again or refused.
+  enum class Repeat : std::uint8_t { kept, made_again, refused } repeat = Repeat::kept;
   // Instead of `handle`, for answers that come in pieces or later. It answers by the responder, or
   // returns why not without having touched it.
   Result<void> (*stream)(const std::shared_ptr<Call>&, const server::Responder&) = nullptr;
@@ -133,8 +137,9 @@ struct Adapter<Handler> {
   using Request = Body;
   static constexpr bool has_body = true;
   static Result<Reply> handle(Call& call) {
-    TRY_ASSIGN(const Body body, BodyOf<Body>::read(call.body()));
-    TRY_ASSIGN(const View view, Handler(call, body));
+    auto body = BodyOf<Body>::read(call.body());
+    if (!body) return call.unreadable(std::move(body).error());
+    TRY_ASSIGN(const View view, Handler(call, *body));
     return reply_with(200, view);
   }
 };

@@ -109,6 +109,7 @@ template <class Command>
 Result<PrincipalView> change_principal(Call& call) {
   TRY_ASSIGN(const access::Principal* const found, named_principal(call));
   const PrincipalId id = found->id;
+  call.makes("/api/v1/principals/" + to_text(id));
   TRY(call.submit(access::Command(Command{id})));
   return shown(call, id);
 }
@@ -266,7 +267,7 @@ Result<Nothing> revoke_key(Call& call) {
 
 Table access_routes() {
   const Parameter org{"org", "path or id of the node; the platform when left out"};
-  return {
+  Table table = {
       route<&create_user>(Method::post, "/api/v1/users", "create_user", "Add a person",
                           Resource::principal, Action::create),
       route<&create_service_account>(Method::post, "/api/v1/service-accounts",
@@ -302,6 +303,13 @@ Table access_routes() {
       route<&revoke_key>(Method::del, "/api/v1/keys/{key}", "revoke_key", "End a key now",
                          Resource::key, Action::remove),
   };
+  for (Route& made : table) {
+    if (made.operation == "create_user") made.repeat = Route::Repeat::made_again;
+    if (made.operation == "create_key") made.repeat = Route::Repeat::refused;
+    // Personal data lies in the sealed store alone.
+    if (made.pattern.starts_with("/api/v1/principals/")) made.repeat = Route::Repeat::made_again;
+  }
+  return table;
 }
 
 }  // namespace bessemer::api

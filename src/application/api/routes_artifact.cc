@@ -324,8 +324,17 @@ Table artifact_routes() {
                               "The bytes of a file of a tree", Resource::artifact, Action::read,
                               {project, {"tree", "digest of a tree of the project"}}),
   };
+  table[1].request_schema = &detail::BodyOf<InProject<BeginUpload>>::schema;
+  table[2].request_type = "application/octet-stream";
   table[2].max_body = artifact::max_piece;
+  for (const std::size_t upload : {1u, 2u, 3u}) {
+    table[upload].answer_schema = &json::schema<UploadView>;
+  }
+  table[4].request_type = "text/plain";
+  table[4].answer_schema = &json::schema<TreeView>;
   table[4].max_body = artifact::max_manifest_bytes;
+  table[5].answer_type = "text/plain";
+  table[6].answer_type = "application/octet-stream";
   return table;
 }
 

@@ -84,7 +84,7 @@ Result<void> verify_audit(const std::shared_ptr<Call>& call, const server::Respo
 }  // namespace
 
 Table audit_routes() {
-  return {
+  Table table = {
       route<&list_audit>(Method::get, "/api/v1/audit", "list_audit",
                          "Accesses and refusals, newest first", Resource::audit, Action::list,
                          with_page({{"org", "path or id; the platform when left out"},
@@ -95,6 +95,8 @@ Table audit_routes() {
                                   "Check the journal's hash chain from its beginning",
                                   Resource::audit, Action::read),
   };
+  table.back().answer_schema = &json::schema<VerifyView>;
+  return table;
 }
 
 }  // namespace bessemer::api

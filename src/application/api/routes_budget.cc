@@ -87,6 +87,21 @@ Result<void> read_limit(std::string_view text, budget::Budget& into) {
   return invalid("must be money ('100 USD'), GPU time ('40h') or tokens ('1000000')").at("limit");
 }
 
+// What a budget is about stays as it was made.
+Result<void> check_scope(const budget::Scope& scope, const SetBudget& asked) {
+  const auto same = [](const auto& wanted, const auto& there, std::string_view field)
+      -> Result<void> {
+    if (!wanted || *wanted == there) return {};
+    return conflict("what a budget is about cannot be changed")
+        .at(std::string(field))
+        .fix("remove it and make another");
+  };
+  TRY(same(asked.key, scope.key, "key"));
+  TRY(same(asked.model, scope.model, "model"));
+  TRY(same(asked.endpoint, scope.endpoint, "endpoint"));
+  return same(asked.pipeline, scope.pipeline, "pipeline");
+}
+
 Result<BudgetView> set_budget(Call& call, const InOrg<SetBudget>& body) {
   TRY_ASSIGN(const OrgId org, placed(call, body.org, "org"));
   const SetBudget& asked = body.rest;
@@ -108,6 +123,7 @@ Result<BudgetView> set_budget(Call& call, const InOrg<SetBudget>& body) {
       if (call.state().budget.zones.contains(node->time_zone)) set.budget.zone = node->time_zone;
     }
   }
+  TRY(check_scope(set.budget.scope, asked));
   if (asked.term) set.budget.term = *asked.term;
   if (asked.at_limit) set.budget.at_limit = *asked.at_limit;
   if (!asked.warn_percents.empty()) set.budget.warn_percents = asked.warn_percents;

@@ -111,15 +111,7 @@ Result<dataset::Version> add_version(Call& call, const AddVersion& body) {
 
 Result<Nothing> delete_dataset(Call& call) {
   TRY_ASSIGN(const dataset::Dataset* const found, named_dataset(call));
-  const DatasetId id = found->id;
-  std::vector<std::uint32_t> numbers;
-  for (const auto& [number, version] : found->versions) {
-    if (version.state != dataset::VersionState::deleted) numbers.push_back(number);
-  }
-  for (const std::uint32_t number : numbers) {
-    TRY(call.submit(dataset::Command(dataset::DeleteVersion{id, number})));
-  }
-  TRY(call.submit(dataset::Command(dataset::Delete{id})));
+  TRY(call.submit(factory::OwnCommand(factory::DeleteDataset{found->id})));
   return Nothing{};
 }
 

@@ -29,9 +29,12 @@ struct EndpointView {
   std::vector<deployment::Revision> revisions;
   std::map<WorkloadId, deployment::Replica> running;
   Instant created_at;
+  std::string model;  // of the newest revision
+  json::Raw workload{"{}"};
+  deployment::HealthCheck health;
 };
 DESCRIBE(EndpointView, id, project_path, name, aliases, protocol, billing, standing, sentence,
-         replicas, ready, routed, revisions, running, created_at)
+         replicas, ready, routed, revisions, running, created_at, model, workload, health)
 
 EndpointView view_of(Call& call, const deployment::Endpoint& found) {
   EndpointView view;
@@ -49,6 +52,11 @@ EndpointView view_of(Call& call, const deployment::Endpoint& found) {
   view.revisions = found.revisions;
   view.running = found.running;
   view.created_at = found.created_at;
+  view.health = found.health;
+  if (const auto* newest = deployment::newest(found)) {
+    view.model = newest->runs.model.value_or("");
+    view.workload = newest->runs.workload;
+  }
   return view;
 }
 
@@ -130,18 +138,19 @@ DESCRIBE(ChangeEndpoint, model, workload, replicas, health, billing, aliases)
 Result<EndpointView> change_endpoint(Call& call, const ChangeEndpoint& body) {
   TRY_ASSIGN(const deployment::Endpoint* const found, named_endpoint(call));
   const EndpointId id = found->id;
+  factory::ChangeEndpoint change;
   if (body.model || body.workload) {
-    deployment::Roll roll;
+    deployment::Roll& roll = change.roll.emplace();
     roll.endpoint = id;
     if (const auto* newest = deployment::newest(*found)) roll.runs = newest->runs;
     if (body.model) roll.runs.model = body.model;
     if (body.workload) roll.runs.workload = *body.workload;
-    TRY(call.submit(deployment::Command(std::move(roll))));
   }
   if (body.replicas || body.health || body.billing || body.aliases) {
-    TRY(call.submit(deployment::Command(deployment::Configure{
-        id, body.replicas, body.health, body.billing, body.aliases})));
+    change.configure = deployment::Configure{id, body.replicas, body.health, body.billing,
+                                             body.aliases};
   }
+  TRY(call.submit(factory::OwnCommand(std::move(change))));
   return view_of(call, *deployment::find(call.state().deployment, id));
 }
 

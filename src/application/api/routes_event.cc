@@ -20,6 +20,14 @@ bool may_see(const Call& call, OrgId subject) {
   return call.may(subject ? subject : tenant::root, Resource::event, Action::read);
 }
 
+// The data of the last event, "end", when the key came to its end before the listener did.
+struct EndView {
+  std::string reason;  // key_expired, key_revoked, principal_disabled
+  std::string detail;
+  std::string remedy;
+};
+DESCRIBE(EndView, reason, detail, remedy)
+
 class Watching : public std::enable_shared_from_this<Watching> {
  public:
   Watching(std::shared_ptr<Call> call, server::Responder responder)
@@ -34,29 +42,57 @@ class Watching : public std::enable_shared_from_this<Watching> {
   }
 
  private:
-  // False: nobody listens any more.
+  // False: nobody listens any more, or nobody may.
+  bool goes_on() {
+    if (ended_ || responder_.gone()) return false;
+    const auto good = call_->still_good();
+    if (good) return true;
+    std::string event;
+    http::append_event(event, "end", "", end_of(good.error()));
+    (void)responder_.write(std::move(event));
+    end();
+    return false;
+  }
+
+  static std::string end_of(const Error& why) {
+    std::string body;
+    json::write(body, EndView{why.reason, why.what, why.remedy});
+    return body;
+  }
+
+  void end() {
+    ended_ = true;
+    responder_.end();
+  }
+
+  // A fact that ends the listener's key is told to it as an end, before anything that follows.
   bool tell(const factory::Fact& fact, OrgId subject) {
-    if (responder_.gone()) return false;
+    if (!goes_on()) return false;
     if (!may_see(*call_, subject)) return true;
     std::string event;
     http::append_event(event, factory::tag_of(fact.event), std::to_string(fact.sequence),
                        factory::to_json(fact));
     // A listener that does not keep up is let go: it asks again from where it stands.
     if (responder_.write(std::move(event)) == server::Flow::more) return true;
-    responder_.end();
+    end();
     return false;
   }
 
   void beat() {
-    if (responder_.gone()) return;
+    if (!goes_on()) return;
     std::string comment;
     http::append_comment(comment, "");
     if (responder_.write(std::move(comment)) == server::Flow::gone) return;
-    call_->services().loop.after(keep_alive, [self = shared_from_this()] { self->beat(); });
+    // Again at the moment at which the key expires.
+    Duration next = keep_alive;
+    const auto* key = access::find(call_->state().access, call_->caller().key);
+    if (key != nullptr && key->expires_at) next = std::min(next, *key->expires_at - call_->now());
+    call_->services().loop.after(next, [self = shared_from_this()] { self->beat(); });
   }
 
   std::shared_ptr<Call> call_;
   server::Responder responder_;
+  bool ended_ = false;
 };
 
 Result<void> watch_events(const std::shared_ptr<Call>& call, const server::Responder& responder) {
@@ -74,6 +110,7 @@ Table event_routes() {
                                   Resource::event, Action::read),
   };
   table[0].entry = Entry::signed_in;
+  table[0].answer_type = "text/event-stream";
   return table;
 }
 

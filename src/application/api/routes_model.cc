@@ -118,29 +118,7 @@ Result<ModelView> set_alias(Call& call, const AliasBody& body) {
 
 Result<Nothing> delete_model(Call& call) {
   TRY_ASSIGN(const registry::Model* const found, named_model(call));
-  const ModelId id = found->id;
-  for (const auto& [endpoint_id, endpoint] : call.state().deployment.endpoints) {
-    const deployment::Revision* const newest = deployment::newest(endpoint);
-    if (newest != nullptr && newest->runs.model_id == id) {
-      return conflict("endpoint '" + endpoint.name + "' serves it")
-          .fix("delete the endpoint first");
-    }
-  }
-  std::vector<std::string> aliases;
-  for (const auto& [alias, moves] : found->aliases) {
-    if (!moves.empty() && moves.back().version != 0) aliases.push_back(alias);
-  }
-  for (const std::string& alias : aliases) {
-    TRY(call.submit(registry::Command(registry::SetAlias{id, alias, 0})));
-  }
-  std::vector<std::uint32_t> numbers;
-  for (const auto& [number, version] : registry::find(call.state().registry, id)->versions) {
-    if (version.state == registry::VersionState::active) numbers.push_back(number);
-  }
-  for (const std::uint32_t number : numbers) {
-    TRY(call.submit(registry::Command(registry::DeleteVersion{id, number})));
-  }
-  TRY(call.submit(registry::Command(registry::Delete{id})));
+  TRY(call.submit(factory::OwnCommand(factory::DeleteModel{found->id})));
   return Nothing{};
 }
 

@@ -118,8 +118,7 @@ Result<PipelineView> define_pipeline(Call& call, const InProject<DefineBody>& bo
                       "definition.steps[" + std::to_string(i) + "].job.network"));
   }
   const std::string name = define.definition.name;
-  auto written = call.submit(pipeline::Command(std::move(define)));
-  if (!written) return std::move(written).error().within("definition");
+  TRY(call.submit(pipeline::Command(std::move(define))));
   return view_of(call.state(), *pipeline::find(call.state().pipeline, project, name));
 }
 

@@ -22,11 +22,12 @@ struct QuotaView {
   std::uint64_t used = 0;
   std::optional<std::uint64_t> limit;
   EffectiveView effective;
+  std::string path;  // of the node that `used` and `limit` are about
 };
-DESCRIBE(QuotaView, counted, used, limit, effective)
+DESCRIBE(QuotaView, counted, used, limit, effective, path)
 
-QuotaView view_of(const factory::State& state, const quota::Line& line) {
-  QuotaView view{line.counted, line.used, line.limit, {}};
+QuotaView view_of(const factory::State& state, OrgId org, const quota::Line& line) {
+  QuotaView view{line.counted, line.used, line.limit, {}, tenant::path_of(state.tenant, org)};
   if (line.effective.node) {
     view.effective = {tenant::path_of(state.tenant, line.effective.node), line.effective.limit,
                       line.effective.left};
@@ -40,7 +41,7 @@ Result<Page<QuotaView>> list_quotas(Call& call) {
   return paginate<QuotaView>(
       call, quota::lines(call.state().quota, path),
       [](const quota::Line& line) { return std::string(enum_text(line.counted)); },
-      [&](const quota::Line& line) { return view_of(call.state(), line); });
+      [&](const quota::Line& line) { return view_of(call.state(), org, line); });
 }
 
 struct SetQuota {
@@ -56,9 +57,9 @@ Result<QuotaView> set_limit(Call& call, OrgId org, std::string_view counted,
   TRY(call.submit(quota::Command(quota::SetLimit{org, *what, limit})));
   const auto path = tenant::ancestors(call.state().tenant, org);
   for (const quota::Line& line : quota::lines(call.state().quota, path)) {
-    if (line.counted == *what) return view_of(call.state(), line);
+    if (line.counted == *what) return view_of(call.state(), org, line);
   }
-  return QuotaView{*what, 0, limit, {}};
+  return QuotaView{*what, 0, limit, {}, tenant::path_of(call.state().tenant, org)};
 }
 
 Result<QuotaView> set_quota(Call& call, const InOrg<SetQuota>& body) {

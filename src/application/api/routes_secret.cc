@@ -81,7 +81,7 @@ Result<Nothing> remove_secret(Call& call) {
 
 Table secret_routes() {
   const Parameter project{"project", "path or id of the project"};
-  return {
+  Table table = {
       route<&list_secrets>(Method::get, "/api/v1/secrets", "list_secrets",
                            "Names of secrets, never values", Resource::secret, Action::list,
                            with_page({project})),
@@ -90,6 +90,11 @@ Table secret_routes() {
       route<&remove_secret>(Method::del, "/api/v1/secrets/{name}", "remove_secret",
                             "Remove a secret", Resource::secret, Action::remove, {project}),
   };
+  table[1].request_schema = [] {
+    return std::string(R"({"type":"object","required":["value"],"additionalProperties":false,)"
+                       R"("properties":{"value":{"type":"string"}}})");
+  };
+  return table;
 }
 
 }  // namespace bessemer::api

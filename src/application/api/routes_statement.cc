@@ -233,6 +233,7 @@ Table statement_routes() {
                            "The trial balance: every currency must come to zero",
                            Resource::ledger, Action::read),
   };
+  table[1].answer_type = table[2].answer_type = "text/csv";
   table[2].entry = Entry::signed_in;
   return table;
 }

@@ -195,6 +195,7 @@ Table system_routes() {
   };
   table[0].entry = table[1].entry = Entry::anyone;
   table[2].entry = table[3].entry = Entry::signed_in;
+  table.back().answer_type = "text/plain";  // of get_metrics
   return table;
 }
 

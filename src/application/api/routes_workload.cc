@@ -41,7 +41,10 @@ DESCRIBE(WorkloadView, id, project_path, name, kind, phase, generation, gpus, su
 std::string waiting_sentence(Call& call, const workload::Workload& found) {
   const conductor::Wait* const wait = call.services().conductor.why_waits(found.id);
   if (wait == nullptr || found.phase != workload::Phase::queued) return {};
-  if (!wait->refusal.empty()) return "waits: " + wait->refusal;
+  if (wait->refusal) {
+    return "waits: " +
+           factory::refusal_for(call.state(), call.caller(), *wait->refusal, call.now());
+  }
   if (!wait->verdict) return {};
   const std::string subject = factory::subject_name(call.state(), call.caller(),
                                                     wait->verdict->subject, call.now());
@@ -89,6 +92,12 @@ Result<WorkloadView> submit(Call& call, const InProject<workload::Spec>& body) {
   if (!project) return std::move(project).error().within("project");
   TRY(call.permit(*project));
   TRY(check_network(call, body.rest.network, "network"));
+  if (body.rest.kind.value_or(kind) != kind) {
+    return invalid("this path makes a " + std::string(enum_text(kind)))
+        .at("kind")
+        .fix(kind == workload::Kind::job ? "post services to /api/v1/services"
+                                         : "post jobs to /api/v1/jobs");
+  }
   workload::Submit submit;
   submit.workload = call.draw<WorkloadId>();
   submit.spec = body.rest;
@@ -172,7 +181,10 @@ Result<ExplanationView> explain_job(Call& call) {
   const conductor::Wait* const wait = call.services().conductor.why_waits(found->id);
   if (found->phase == workload::Phase::queued && wait != nullptr) {
     view.sentence = waiting_sentence(call, *found);
-    view.refusal = wait->refusal;
+    if (wait->refusal) {
+      view.refusal =
+          factory::refusal_for(call.state(), call.caller(), *wait->refusal, call.now());
+    }
     view.verdict = wait->verdict;
     view.never = wait->verdict && scheduler::is_never(wait->verdict->why);
     if (view.verdict && view.verdict->subject &&
@@ -199,6 +211,7 @@ class Following : public std::enable_shared_from_this<Following> {
 
   void step() {
     if (responder_.gone()) return;
+    if (auto good = call_->still_good(); !good) return end_with(good.error());
     while (true) {
       // Asked before reading, so that what is written in between is read in the next step.
       const bool ended = task_ended();
@@ -218,6 +231,12 @@ class Following : public std::enable_shared_from_this<Following> {
   }
 
  private:
+  // The last line of a log that goes on without its reader.
+  void end_with(const Error& why) {
+    (void)responder_.write("\n[bessemer: this log ends here: " + to_text(why) + "]\n");
+    responder_.end();
+  }
+
   bool task_ended() const {
     const workload::Workload* const found = workload::find(call_->state().workload, workload_);
     if (found == nullptr || found->generation != key_.generation) return true;
@@ -246,10 +265,15 @@ Result<void> get_logs(const std::shared_ptr<Call>& call, const server::Responder
   TRY_ASSIGN(const auto rank, number(*call, "task"));
   TRY_ASSIGN(const auto generation, number(*call, "generation"));
   TRY_ASSIGN(const auto tail, number(*call, "tail"));
-  const std::uint64_t which = generation.value_or(found->generation);
-  if (which == 0) return not_found("it has not started, so there is no log yet");
   if (rank.value_or(0) >= found->spec.tasks.value_or(1)) {
     return not_found("it has no such task").at("task");
+  }
+  const std::uint64_t which = generation.value_or(found->generation);
+  if (which == 0) return not_found("it has not started, so there is no log yet");
+  if (which > found->generation) {
+    return not_found("it has had " + std::to_string(found->generation) + " attempts so far")
+        .at("generation")
+        .fix("leave it out for the last one");
   }
   const executor::TaskKey key{
       workload::task_id(found->id, static_cast<std::uint32_t>(rank.value_or(0))), which};
@@ -280,7 +304,7 @@ Table workload_routes() {
   const std::vector<Parameter> filters = with_page(
       {{"project", "path or id of the project"}, {"phase", "only those in this phase"}});
   using workload::Kind;
-  return {
+  Table table = {
       route<&submit<Kind::job>>(Method::post, "/api/v1/jobs", "submit_job", "Submit a job",
                                 Resource::job, Action::create),
       route<&list<Kind::job, Kind::service>>(Method::get, "/api/v1/jobs", "list_jobs",
@@ -304,6 +328,10 @@ Table workload_routes() {
       route<&list<Kind::service>>(Method::get, "/api/v1/services", "list_services", "Services",
                                   Resource::service, Action::list, filters),
   };
+  for (Route& one : table) {
+    if (one.operation == "get_logs") one.answer_type = "text/plain";
+  }
+  return table;
 }
 
 }  // namespace bessemer::api

@@ -36,7 +36,7 @@ struct Options {
 // Why something does not start: the scheduler's verdict, or what governance said to the proposal.
 struct Wait {
   std::optional<scheduler::Verdict> verdict;
-  std::string refusal;  // empty unless governance refused
+  std::optional<factory::Refusal> refusal;
 };
 
 class Conductor {
@@ -103,7 +103,8 @@ class Conductor {
   // planning.cc
   void plan();
   void launch(const scheduler::Start& start);
-  void refuse(const workload::Workload& workload, const Error& error);
+  void refuse(const workload::Workload& workload, const factory::Launch& launch,
+              const Error& error);
   // When only gateways hold the money that is missing, they are asked to give it back.
   void recall_for(const workload::Workload& workload, const Error& error);
 

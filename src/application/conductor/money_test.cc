@@ -97,7 +97,7 @@ TEST(Money, WhatABudgetRefusedIsProposedAgainInItsNextWindow) {
   stage.settle();
   ASSERT_EQ(stage.phase(job), "queued");
   ASSERT_NE(stage.conductor->why_waits(job), nullptr);
-  EXPECT_NE(stage.conductor->why_waits(job)->refusal, "");
+  EXPECT_TRUE(stage.conductor->why_waits(job)->refusal.has_value());
   stage.set_budget(2, budget::Term::monthly);
   const WorkloadId first = stage.start_job(8);
   stage.cancel(job);
@@ -172,7 +172,7 @@ TEST(Money, MoneyThatGatewaysHoldIsAskedBackForAJob) {
   stage.ask(lease::Command(lease::Reduce{recalled[0].id, 0, recalled[0].revision + 1,
                                          gateway}));
   stage.settle();
-  EXPECT_EQ(stage.phase(job), "starting") << stage.conductor->why_waits(job)->refusal;
+  EXPECT_EQ(stage.phase(job), "starting") << stage.conductor->why_waits(job)->refusal->said;
 }
 
 TEST(Money, ABudgetMadeWhileWorkRunsHoldsItAtOnce) {

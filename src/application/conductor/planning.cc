@@ -48,8 +48,8 @@ void Conductor::launch(const scheduler::Start& start) {
     placement.allocation = world::draw_id<AllocationId>(clock_, entropy_);
   }
   launch.hold = world::draw_id<HoldId>(clock_, entropy_);
-  const auto written = engine_.submit(factory::OwnCommand(std::move(launch)), decided());
-  if (!written) refuse(*found, written.error());
+  const auto written = engine_.submit(factory::OwnCommand(launch), decided());
+  if (!written) refuse(*found, launch, written.error());
 }
 
 void Conductor::recall_for(const workload::Workload& workload, const Error& error) {
@@ -60,13 +60,15 @@ void Conductor::recall_for(const workload::Workload& workload, const Error& erro
 }
 
 // Left out until something that may change the answer is a fact, or until its time is over.
-void Conductor::refuse(const workload::Workload& workload, const Error& error) {
+void Conductor::refuse(const workload::Workload& workload, const factory::Launch& launch,
+                       const Error& error) {
   recall_for(workload, error);
   const Duration life = error.retry == Retry::never ? refusal_life : ask_again;
   const Instant until = clock_.now() + life;
   refused_until_ = refused_until_ ? std::min(*refused_until_, until) : until;
-  refused_[workload.id] = to_text(error);
-  waits_[workload.id].refusal = to_text(error);
+  factory::Refusal refusal = factory::refusal_of(engine_.state(), launch, error, clock_.now());
+  waits_[workload.id].refusal = refusal;
+  refused_[workload.id] = std::move(refusal);
 }
 
 }  // namespace bessemer::conductor

@@ -1,22 +1,9 @@
 // Applies one fact to the module it belongs to.
 #include "application/factory/factory.h"
+#include "application/factory/ladder.h"
 
 namespace bessemer::factory {
 namespace {
-
-void apply_own(State& state, const OwnEvent& event, const Context& context) {
-  const RequestNoted& noted = std::get<RequestNoted>(event);
-  const Instant oldest = context.now - noted_life;
-  while (!state.noted_at.empty() && state.noted_at.begin()->first < oldest) {
-    state.noted.erase(state.noted_at.begin()->second);
-    state.noted_at.erase(state.noted_at.begin());
-  }
-  const auto key = std::pair(noted.principal, noted.key);
-  Instant at = context.now;
-  while (state.noted_at.contains(at)) at.ns += 1;  // the index needs a moment for each
-  state.noted_at.emplace(at, key);
-  state.noted.insert_or_assign(key, Noted{noted.body, noted.location, context.now});
-}
 
 struct Apply {
   State& state;
@@ -48,24 +35,15 @@ struct Apply {
   void operator()(const run::Event& e) { run::apply(state.run, e, context); }
   void operator()(const registry::Event& e) { registry::apply(state.registry, e, context); }
   void operator()(const site::Event& e) { site::apply(state.site, e, context); }
-  void operator()(const OwnEvent& e) { apply_own(state, e, context); }
+  void operator()(const OwnEvent& e) {
+    std::visit([&](const auto& own) { apply_own(state, own, context); }, e);
+  }
 };
 
 }  // namespace
 
 void apply(State& state, const Event& event, const Context& context) {
   std::visit(Apply{state, context}, event);
-}
-
-Event note_event(const IdempotencyNote& note) {
-  return OwnEvent(RequestNoted{note.principal, note.key, note.body, note.location});
-}
-
-const Noted* find_note(const State& state, PrincipalId principal, std::string_view key,
-                       Instant now) {
-  const auto found = state.noted.find(std::pair(principal, std::string(key)));
-  if (found == state.noted.end() || found->second.at < now - noted_life) return nullptr;
-  return &found->second;
 }
 
 }  // namespace bessemer::factory

@@ -17,7 +17,12 @@ namespace bessemer::factory {
 // is paid for too.
 constexpr Duration paid_quantum = minutes(10);
 constexpr Duration paid_margin = seconds(2);
-constexpr Duration noted_life = hours(24);     // of an Idempotency-Key
+// An Idempotency-Key is remembered for a day, unless its principal uses very many; the answer to
+// its request as long as there is room for it.
+constexpr Duration noted_life = hours(24);
+constexpr std::size_t noted_per_principal = 10'000;
+constexpr std::size_t noted_answer_bytes = 64 * 1024;         // larger answers are not kept
+constexpr std::uint64_t noted_answers_bytes = 16 * 1024 * 1024;  // of all that are kept
 constexpr std::string_view default_book = "standard";
 
 // A proposal of the scheduler, taken: allocations, money for the first quantum, a new attempt.
@@ -106,6 +111,24 @@ struct TopUp {
   TopUpKind kind = TopUpKind::payment;
   std::string memo;
 };
+// A dataset with all its versions, a model with its aliases and versions.
+struct DeleteDataset {
+  DatasetId dataset;
+};
+struct DeleteModel {
+  ModelId model;
+};
+// Both or none.
+struct ChangeEndpoint {
+  std::optional<deployment::Roll> roll;
+  std::optional<deployment::Configure> configure;
+};
+// The answer to a request whose Idempotency-Key is noted.
+struct KeepAnswer {
+  PrincipalId principal;
+  std::string key;
+  std::string answer;
+};
 // A range of a gateway's usage log, folded: rated, charged, and counted against its leases.
 struct ReportUsage {
   GatewayId gateway;
@@ -118,7 +141,8 @@ struct ReportUsage {
 using OwnCommand =
     std::variant<Launch, TaskStarted, TaskExited, Accrue, AccrueStorage, Renew, BeginReplica,
                  EndReplica, BeginJobStep, BeginDeployStep, CloseInvoice, ReportUsage,
-                 CreateTenant, SetTimeZone, TopUp>;
+                 DeleteDataset, DeleteModel, ChangeEndpoint, KeepAnswer, CreateTenant, SetTimeZone,
+                 TopUp>;
 
 using Command =
     std::variant<tenant::Command, access::Command, quota::Command, secret::Command,

@@ -36,7 +36,10 @@ std::uint16_t encode_fact(std::string& out, const Context& context, const Event&
 
 Result<Fact> decode_fact(std::uint64_t sequence, std::uint16_t number, std::string_view bytes) {
   const auto failed = [&](Error error) {
-    return std::move(error).because("journal_newer").during("fact " + std::to_string(sequence));
+    return std::move(error)
+        .because("journal_newer")
+        .during("fact " + std::to_string(sequence))
+        .fix("start it with the version of bessemer that wrote it, or a later one");
   };
   Fact fact;
   fact.sequence = sequence;

@@ -18,9 +18,20 @@ struct RequestNoted {
   std::string key;
   Digest body;
   std::string location;
+  std::vector<Permission> asked;
+  std::uint32_t status = 0;
 };
-DESCRIBE(RequestNoted, principal, key, body, location)
-using OwnEvent = std::variant<RequestNoted>;
+DESCRIBE(RequestNoted, principal, key, body, location, asked, status)
+// What it was answered with.
+struct RequestAnswered {
+  static constexpr std::uint16_t fact = 0x4102;
+  static constexpr std::string_view tag = "request_answered";
+  PrincipalId principal;
+  std::string key;
+  std::string answer;
+};
+DESCRIBE(RequestAnswered, principal, key, answer)
+using OwnEvent = std::variant<RequestNoted, RequestAnswered>;
 
 // Any event. The order here is of no meaning: what is written is the event's own number.
 using Event =

@@ -34,9 +34,11 @@ struct IdempotencyNote {
   std::string key;
   Digest body;
   std::string location;
+  std::vector<Permission> asked;
+  std::uint32_t status = 0;
 };
 Event note_event(const IdempotencyNote& note);
-// What the key led to within noted_life; null when it is fresh.
+// What the key led to; null when it is fresh or forgotten.
 const Noted* find_note(const State& state, PrincipalId principal, std::string_view key,
                        Instant now);
 

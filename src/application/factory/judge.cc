@@ -44,6 +44,14 @@ struct JudgeOwn {
   }
   Result<Batch> operator()(const SetTimeZone& c) { return judge_time_zone(state, c, context); }
   Result<Batch> operator()(const TopUp& c) { return judge_top_up(state, c, context); }
+  Result<Batch> operator()(const DeleteDataset& c) {
+    return judge_delete_dataset(state, c, context);
+  }
+  Result<Batch> operator()(const DeleteModel& c) { return judge_delete_model(state, c, context); }
+  Result<Batch> operator()(const ChangeEndpoint& c) {
+    return judge_change_endpoint(state, c, context);
+  }
+  Result<Batch> operator()(const KeepAnswer& c) { return judge_keep_answer(state, c, context); }
 };
 
 struct Judge {
@@ -128,7 +136,9 @@ struct Judge {
 }  // namespace
 
 Result<Batch> judge(const State& state, const Command& command, const Context& context) {
-  return std::visit(Judge{state, context}, command);
+  TRY_ASSIGN(Batch batch, std::visit(Judge{state, context}, command));
+  TRY(count_things(state, batch, context));
+  return batch;
 }
 
 }  // namespace bessemer::factory

@@ -21,6 +21,10 @@ void add(Batch& batch, std::vector<ModuleEvent> events) {
     ::bessemer::factory::add((batch), *std::move(judged_));               \
   } while (false)
 
+// ---- the parts of apply that are the factory's own; noted.cc
+void apply_own(State& state, const RequestNoted& noted, const Context& context);
+void apply_own(State& state, const RequestAnswered& answered, const Context& context);
+
 // ---- the parts of judge, by noun; each in the .cc file of its name
 
 Result<Batch> judge_tenant(const State&, const tenant::Command&, const Context&);   // tenants.cc
@@ -34,6 +38,9 @@ Result<Batch> judge_write_off(const State&, const lease::WriteOff&, const Contex
 Result<Batch> judge_billing(const State&, const billing::Command&, const Context&);
 Result<Batch> judge_workload(const State&, const workload::Command&, const Context&);  // work.cc
 Result<Batch> judge_launch(const State&, const Launch&, const Context&);
+// What the first quantum of a proposed start takes from budgets.
+Result<Spend> spend_of_launch(const State& state, const workload::Workload& workload,
+                              const Launch& launch, Instant now);
 Result<Batch> judge_started(const State&, const TaskStarted&, const Context&);
 Result<Batch> judge_exited(const State&, const TaskExited&, const Context&);
 Result<Batch> judge_accrue(const State&, const Accrue&, const Context&);            // renewal.cc
@@ -45,6 +52,13 @@ Result<Batch> judge_usage(const State&, const ReportUsage&, const Context&);
 Result<Batch> judge_job_step(const State&, const BeginJobStep&, const Context&);    // steps.cc
 Result<Batch> judge_deploy_step(const State&, const BeginDeployStep&, const Context&);
 Result<Batch> judge_accrue_storage(const State&, const AccrueStorage&, const Context&);
+Result<Batch> judge_keep_answer(const State&, const KeepAnswer&, const Context&);   // noted.cc
+Result<Batch> judge_delete_dataset(const State&, const DeleteDataset&, const Context&);  // whole.cc
+Result<Batch> judge_delete_model(const State&, const DeleteModel&, const Context&);
+Result<Batch> judge_change_endpoint(const State&, const ChangeEndpoint&, const Context&);
+// Counts what a batch makes and ends against the quotas of its nodes.                 counted.cc
+// Errors: exhausted, unless the batch is a closing one.
+Result<void> count_things(const State& state, Batch& batch, const Context& context);
 Result<Batch> judge_artifact(const State&, const artifact::Command&, const Context&);  // storage.cc
 Result<Batch> judge_dataset(const State&, const dataset::Command&, const Context&);
 Result<Batch> judge_registry(const State&, const registry::Command&, const Context&);

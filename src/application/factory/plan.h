@@ -11,9 +11,18 @@
 
 namespace bessemer::factory {
 
-// Proposals that governance refused, each with the fact after which it may be asked again: a
-// refused one is left out until then.
-using Refused = std::map<WorkloadId, std::string>;
+// What governance said to a proposal.
+struct Refusal {
+  std::string said;                        // to the factory itself: names every budget
+  std::vector<budget::Exhausted> budgets;  // that refused it; empty: something else did
+};
+Refusal refusal_of(const State& state, const Launch& launch, const Error& error, Instant now);
+// As `viewer` may read it: budgets of nodes whose budgets he may not read are not named.
+std::string refusal_for(const State& state, const access::Caller& viewer, const Refusal& refusal,
+                        Instant now);
+
+// Proposals that governance refused: left out of plans until a fact may have changed the answer.
+using Refused = std::map<WorkloadId, Refusal>;
 
 // The snapshot, with the maps that lead its indices back to ids.
 scheduler::Snapshot snapshot_of(const State& state, const Refused& refused, Instant now);

@@ -1,8 +1,10 @@
 // The whole state of a factory: the modules' states side by side. A fold of the journal.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/describe.h"
 #include "base/digest.h"
@@ -30,14 +32,35 @@
 
 namespace bessemer::factory {
 
-// What a request with an Idempotency-Key led to; remembered for a day.
+// A permission that a request asked for and was given.
+struct Permission {
+  OrgId node;
+  access::Resource resource = access::Resource::org;
+  access::Action action = access::Action::read;
+  friend bool operator==(const Permission&, const Permission&) = default;
+};
+DESCRIBE(Permission, node, resource, action)
+
+// What a request with an Idempotency-Key led to; see command.h for how long it is remembered.
 struct Noted {
   Digest body;           // of the request
   std::string location;  // where what it made can be read
   Instant at;
+  std::vector<Permission> asked;      // a repetition asks for the same
+  std::uint32_t status = 0;           // of the answer
+  std::optional<std::string> answer;  // its body; none: not kept, or no longer
   friend bool operator==(const Noted&, const Noted&) = default;
 };
-DESCRIBE(Noted, body, location, at)
+DESCRIBE(Noted, body, location, at, asked, status, answer)
+
+struct Notes {
+  std::map<std::pair<PrincipalId, std::string>, Noted> by_key;
+  std::map<Instant, std::pair<PrincipalId, std::string>> by_time;        // oldest first, to forget
+  std::map<PrincipalId, std::map<Instant, std::string>> by_principal;  // the same of one
+  std::uint64_t answer_bytes = 0;  // of all answers that are kept
+  Instant answers_from;            // older ones have none any more
+};
+DESCRIBE(Notes, by_key, by_time, by_principal, answer_bytes, answers_from)
 
 struct State {
   // governance
@@ -65,14 +88,13 @@ struct State {
   // compute
   site::State site;
   // the factory's own
-  std::map<std::pair<PrincipalId, std::string>, Noted> noted;
-  std::map<Instant, std::pair<PrincipalId, std::string>> noted_at;  // oldest first, to forget
+  Notes notes;
   // Projects in the order in which they were made, from 0: each has its own user id for tasks.
   std::map<OrgId, std::uint32_t> project_number;
 };
 DESCRIBE(State, tenant, access, quota, secret, pricing, ledger, budget, metering, lease, billing,
          audit, queue, workload, pipeline, deployment, artifact, dataset, run, registry, site,
-         noted, noted_at, project_number)
+         notes, project_number)
 
 // The binary form of a snapshot, and a digest of its description: a snapshot with another one was
 // written by another version and is not read.

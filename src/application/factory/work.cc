@@ -101,7 +101,9 @@ Result<Batch> judge_submit(const State& state, workload::Submit submit, const Co
   Batch batch;
   TRY_ASSIGN(const tenant::Node* const node, tenant::open_node(state.tenant, submit.spec.project));
   if (node->kind != tenant::Kind::project) {
-    return invalid("jobs and services belong to a project").at("project");
+    return invalid("jobs and services belong to a project")
+        .at("project")
+        .fix("name one: bessemer org list");
   }
   TRY_ASSIGN(submit.spec, workload::complete(std::move(submit.spec)));
   TRY(resolve_spec(state, submit.spec));
@@ -213,22 +215,27 @@ Result<Batch> judge_workload(const State& state, const workload::Command& comman
   return batch;
 }
 
+Result<Spend> spend_of_launch(const State& state, const workload::Workload& workload,
+                              const Launch& launch, Instant now) {
+  const OrgId tenant = tenant::tenant_of(state.tenant, workload.spec.project);
+  Spend spend;
+  for (const workload::Placement& placement : launch.placements) {
+    if (site::find(state.site, placement.node) == nullptr) return not_found("no such node");
+    const auto levels = levels_of(state, workload.spec, placement);
+    TRY(check_priced(state, tenant, levels, now));
+    TRY_ASSIGN(const Spend one, spend_for(state, tenant, levels, paid_quantum + paid_margin, now));
+    for (const auto& [currency, nano] : one.money) spend.money[currency] += nano;
+    spend.gpu_time += one.gpu_time;
+  }
+  return spend;
+}
+
 Result<Batch> judge_launch(const State& state, const Launch& launch, const Context& context) {
   const workload::Workload* const found = workload::find(state.workload, launch.workload);
   if (found == nullptr) return not_found("no such workload");
   TRY(tenant::open_node(state.tenant, found->spec.project));
-  const OrgId tenant = tenant::tenant_of(state.tenant, found->spec.project);
-  TRY(check_wallet(state, tenant, context.now));
-  Spend spend;
-  for (const workload::Placement& placement : launch.placements) {
-    if (site::find(state.site, placement.node) == nullptr) return not_found("no such node");
-    const auto levels = levels_of(state, found->spec, placement);
-    TRY(check_priced(state, tenant, levels, context.now));
-    TRY_ASSIGN(const Spend one,
-               spend_for(state, tenant, levels, paid_quantum + paid_margin, context.now));
-    for (const auto& [currency, nano] : one.money) spend.money[currency] += nano;
-    spend.gpu_time += one.gpu_time;
-  }
+  TRY(check_wallet(state, tenant::tenant_of(state.tenant, found->spec.project), context.now));
+  TRY_ASSIGN(const Spend spend, spend_of_launch(state, *found, launch, context.now));
   Batch batch;
   workload::Start start;
   start.workload = launch.workload;
