@@ -2,6 +2,7 @@
 #include "application/cli/arguments.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 
@@ -227,17 +228,47 @@ std::string help_of(const Command& command) {
   help_options(out, command.options);
   out += "\nEverywhere:\n";
   help_options(out, common_options());
-  if (!command.details.empty()) out += "\n" + std::string(command.details) + "\n";
+  out += "\nFor example:\n" +
+         (command.details.empty() ? "  " + example_of(command) : std::string(command.details)) +
+         "\n";
   return out;
 }
 
+// What an operand could be, by its name.
+std::string_view word_for(const Operand& operand) {
+  static constexpr std::pair<std::string_view, std::string_view> words[] = {
+      {"JOB", "train"}, {"ENDPOINT", "chat"}, {"PIPELINE", "first-factory"},
+      {"RUN", "prn_01J9Z3NDEKTSV4RRFFQ69G5FAV"}, {"STEP", "train"}, {"DATASET", "mnist"},
+      {"MODEL", "digits"}, {"NODE", "this-machine"}, {"KEY", "laptop"}, {"NAME", "laptop"},
+      {"USER", "ada"}, {"PRINCIPAL", "robot"}, {"ROLE", "developer"}, {"PATH", "acme/vision"},
+      {"POOL", "default"}, {"BUDGET", "monthly"}, {"LIMIT", "10"}, {"COUNTED", "endpoints"},
+      {"BOOK", "standard"}, {"INVOICE", "inv_01J9Z3NDEKTSV4RRFFQ69G5FAV"}, {"PERIOD", "2026-11"},
+      {"FOLDER", "data/"}, {"REPLICAS", "2"}, {"ALIAS", "champion"}, {"VERSION", "3"},
+      {"SHELL", "bash"}, {"METHOD", "GET"}, {"THING", "model:digits@2"}};
+  for (const auto& [name, word] : words) {
+    if (operand.name == name) return word;
+  }
+  return operand.name;
+}
+
 }  // namespace
+
+std::string example_of(const Command& command) {
+  std::string out = "bessemer " + std::string(command.path);
+  for (const Operand& operand : command.operands) {
+    if (operand.times == Operand::Times::once) out += " " + std::string(word_for(operand));
+  }
+  const bool placed = !command.project.empty() && command.target.find("orgs") == std::string::npos;
+  if (placed) out += command.project.ends_with("org") ? " -p acme" : " -p acme/vision";
+  return out;
+}
 
 const std::vector<Option>& common_options() {
   static const std::vector<Option> options = {
       {"project", 'p', "PATH", "the project, group or tenant: acme/vision"},
       {"context", 0, "NAME", "a context of the config file"},
-      {"output", 'o', "FORMAT", "table, json, yaml or name"},
+      {"output", 'o', "FORMAT", "table, json, yaml or name", As::nothing, "",
+       "table json yaml name"},
       {"watch", 'w', "", "show again whenever it changes, until Ctrl-C"},
       {"quiet", 'q', "", "print names only"},
       {"help", 'h', "", "what this command does"},
@@ -298,39 +329,76 @@ std::string help(const std::vector<Command>& commands, std::string_view path) {
   return out;
 }
 
-std::string completions(const std::vector<Command>& commands,
-                        const std::vector<std::string>& words) {
-  if (words.empty()) return "";
-  const std::string& unfinished = words.back();
+Unfinished unfinished(const std::vector<Command>& commands, const std::vector<std::string>& words) {
+  Unfinished found;
+  if (words.empty()) return found;
   const std::vector<std::string> before(words.begin(), words.end() - 1);
-  std::vector<std::string> found;
-  const auto offer = [&](std::string word) {
-    if (!word.starts_with(unfinished)) return;
-    if (std::find(found.begin(), found.end(), word) == found.end()) found.push_back(word);
-  };
-  for (const Command& command : commands) {
-    const auto path = split(command.path, ' ');
-    if (command.path.starts_with("__") || path.size() <= before.size()) continue;
-    if (std::equal(before.begin(), before.end(), path.begin())) {
-      offer(std::string(path[before.size()]));
-    }
-  }
-  const Command* best = nullptr;
   std::size_t named = 0;
   for (const Command& command : commands) {
     const std::size_t count = named_by(command, before);
-    if (count > named) best = &command;
+    if (count > named) found.command = &command;
     named = std::max(named, count);
   }
-  if (best != nullptr && unfinished.starts_with('-')) {
-    for (const auto* options : {&best->options, &common_options()}) {
+  if (found.command == nullptr) return found;
+  std::vector<std::string> operands;
+  for (std::size_t i = named; i < before.size(); ++i) {
+    const std::string& word = before[i];
+    if (word == "--") return found;
+    if (!word.starts_with('-') || word.size() == 1) {
+      operands.push_back(word);
+      continue;
+    }
+    const std::size_t equals = word.find('=');
+    const Option* const option = word.starts_with("--")
+                                     ? find_option(*found.command, word.substr(2, equals - 2), 0)
+                                     : find_option(*found.command, "", word[1]);
+    if (option == nullptr || option->value.empty()) continue;
+    std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    if (equals == std::string::npos && i + 1 == before.size()) {
+      found.option = option;
+    } else if (equals == std::string::npos) {
+      value = before[++i];
+    }
+    found.arguments.options[std::string(option->name)].push_back(std::move(value));
+  }
+  if (found.option != nullptr) found.arguments.options.erase(std::string(found.option->name));
+  const auto& known = found.command->operands;
+  if (found.option == nullptr && !words.back().starts_with('-') && !known.empty()) {
+    if (operands.size() < known.size()) found.operand = &known[operands.size()];
+    else if (known.back().times == Operand::Times::any) found.operand = &known.back();
+  }
+  found.arguments.operands = std::move(operands);
+  return found;
+}
+
+std::vector<std::string> completions(const std::vector<Command>& commands,
+                                     const std::vector<std::string>& words) {
+  std::set<std::string> found;
+  if (words.empty()) return {};
+  const std::string& last = words.back();
+  const auto offer = [&](std::string_view word) {
+    if (word.starts_with(last)) found.emplace(word);
+  };
+  const Unfinished at = unfinished(commands, words);
+  const std::string_view choices = at.option != nullptr    ? at.option->choices
+                                   : at.operand != nullptr ? at.operand->choices
+                                                           : std::string_view();
+  if (!choices.empty()) {
+    for (const std::string_view choice : split(choices, ' ')) offer(choice);
+  }
+  if (at.option != nullptr) return {found.begin(), found.end()};
+  const std::size_t depth = words.size() - 1;
+  for (const Command& command : commands) {
+    const auto path = split(command.path, ' ');
+    if (command.path.starts_with("__") || path.size() <= depth) continue;
+    if (std::equal(words.begin(), words.end() - 1, path.begin())) offer(path[depth]);
+  }
+  if (at.command != nullptr && last.starts_with('-')) {
+    for (const auto* options : {&at.command->options, &common_options()}) {
       for (const Option& option : *options) offer("--" + std::string(option.name));
     }
   }
-  std::sort(found.begin(), found.end());
-  std::string out;
-  for (const std::string& word : found) out += word + "\n";
-  return out;
+  return {found.begin(), found.end()};
 }
 
 Result<std::string> completion_script(std::string_view shell) {

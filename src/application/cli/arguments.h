@@ -35,6 +35,8 @@ struct Option {
   std::string_view help;
   As as = As::nothing;
   std::string_view field;  // where it goes: "resources.gpus" in the body, "?after" in the query
+  std::string_view choices = {};  // the words it may be; empty: any
+  std::string_view lookup = {};   // a list in which a name is found when the word is not an id
   bool repeated() const { return as == As::list || as == As::pairs || as == As::values; }
 };
 
@@ -45,7 +47,8 @@ struct Operand {
   enum class Times : std::uint8_t { once, optional, any } times = Times::once;
   As as = As::nothing;
   std::string_view field;
-  std::string_view lookup;  // a list in which a name is found when the word is not an id
+  std::string_view lookup;   // a list in which a name is found when the word is not an id
+  std::string_view choices;  // "table json": the words it may be; empty: any
 };
 
 // What the user typed, taken apart.
@@ -95,9 +98,20 @@ Result<Parsed> parse_arguments(const std::vector<Command>& commands,
 // Help of a command; of a group ("job"); of everything when `path` is empty.
 std::string help(const std::vector<Command>& commands, std::string_view path);
 
-// The words that may follow `words`, of which the last is unfinished. One a line.
-std::string completions(const std::vector<Command>& commands,
-                        const std::vector<std::string>& words);
+// What the last, unfinished word of a command line stands for.
+struct Unfinished {
+  const Command* command = nullptr;   // null: the words before name none yet
+  Arguments arguments;                // what the words before say
+  const Option* option = nullptr;     // the word is this option's value, or else
+  const Operand* operand = nullptr;   // this operand; neither: a word of a path, or an option
+};
+Unfinished unfinished(const std::vector<Command>& commands, const std::vector<std::string>& words);
+// The words that may follow `words`, of which the last is unfinished, as far as the table knows
+// them. Sorted.
+std::vector<std::string> completions(const std::vector<Command>& commands,
+                                     const std::vector<std::string>& words);
+// A command line that shows what the command is for.
+std::string example_of(const Command& command);
 // Errors: invalid for another shell than bash, zsh, fish.
 Result<std::string> completion_script(std::string_view shell);
 

@@ -30,6 +30,8 @@ const Operand dataset_operand = {.name = "DATASET", .help = "an id or a name",
                                  .lookup = "/api/v1/datasets"};
 const Operand model_operand = {.name = "MODEL", .help = "an id or a name",
                                .lookup = "/api/v1/models"};
+const Operand experiment_operand = {.name = "RUN", .help = "an id, or a name: its last run",
+                                    .lookup = "/api/v1/runs"};
 
 std::vector<Command> stored_commands() {
   return {
@@ -82,9 +84,9 @@ std::vector<Command> model_commands() {
        .target = "/api/v1/runs", .noun = &run, .project = "?project",
        .options = {{"experiment", 0, "NAME", "only this experiment", As::text, "?experiment"}}},
       {.path = "experiment get", .summary = "one run: parameters, metrics, inputs, outputs",
-       .method = "GET", .target = "/api/v1/runs/{RUN}", .operands = {{"RUN", "an id"}}},
+       .method = "GET", .target = "/api/v1/runs/{RUN}", .operands = {experiment_operand}},
       {.path = "experiment metrics", .summary = "a run's metrics over its steps",
-       .method = "GET", .target = "/api/v1/runs/{RUN}/metrics", .operands = {{"RUN", "an id"}},
+       .method = "GET", .target = "/api/v1/runs/{RUN}/metrics", .operands = {experiment_operand},
        .options = {{"name", 'n', "METRIC", "only this one", As::text, "?name"}}},
       {.path = "lineage", .summary = "what a thing came from, and what came of it",
        .operands = {{"THING", "an id; model:digits@2, dataset:mnist@1, endpoint:digits"}},

@@ -4,6 +4,7 @@
 
 #include "application/cli/apply.h"
 #include "application/cli/catalog.h"
+#include "application/cli/complete.h"
 #include "application/cli/session.h"
 
 namespace bessemer::cli {
@@ -78,11 +79,6 @@ Result<int> print_completion(Session& session) {
   return 0;
 }
 
-Result<int> complete(Session& session) {
-  session.print(completions(session.commands(), session.arguments().rest));
-  return 0;
-}
-
 // Anything the API can do, as it is written in its OpenAPI document.
 Result<int> call_api(Session& session) {
   const Arguments& given = session.arguments();
@@ -154,9 +150,11 @@ std::vector<Command> local_commands() {
        .run = &apply_files,
        .details = "  kind: budget\n  in: acme/vision\n  name: monthly\n  limit: 100 USD"},
       {.path = "api", .summary = "call the API directly",
-       .operands = {{"METHOD", "GET, POST, ..."}, {"PATH", "/api/v1/..."}},
+       .operands = {{.name = "METHOD", .help = "GET, POST, ...",
+                     .choices = "GET POST PUT PATCH DELETE"},
+                    {"PATH", "/api/v1/..."}},
        .options = {{"data", 'd', "JSON", "the body; - for the standard input"}},
-       .run = &call_api},
+       .run = &call_api, .details = "  bessemer api GET /api/v1/whoami"},
       {.path = "context list", .summary = "the places in the config file", .noun = &context,
        .run = &list_contexts},
       {.path = "context set", .summary = "add or change a place",
@@ -170,7 +168,8 @@ std::vector<Command> local_commands() {
       {.path = "context delete", .summary = "forget a place", .operands = {{"NAME", "which"}},
        .run = &delete_context},
       {.path = "completion", .summary = "a script for bash, zsh or fish",
-       .operands = {{"SHELL", "bash, zsh or fish"}}, .run = &print_completion,
+       .operands = {{.name = "SHELL", .help = "bash, zsh or fish", .choices = "bash zsh fish"}},
+       .run = &print_completion,
        .details = "  source <(bessemer completion bash)"},
       {.path = "__requests", .summary = "what the API is asked, for a test",
        .run = &print_requests},

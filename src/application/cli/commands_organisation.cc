@@ -7,6 +7,13 @@ namespace {
 
 using Times = Operand::Times;
 
+constexpr std::string_view principals = "/api/v1/principals";
+const Operand user_operand = {.name = "USER", .help = "an id or a name", .lookup = principals};
+const Operand key_operand = {.name = "KEY", .help = "an id or a name", .lookup = "/api/v1/keys"};
+const Operand principal_operand = {.name = "PRINCIPAL", .help = "an id or a name",
+                                   .as = As::text, .field = "principal", .lookup = principals};
+constexpr std::string_view roles = "platform_admin billing_admin tenant_admin developer viewer";
+
 const Noun org = {"node", "path|id",
                   {{"PATH", "path"}, {"KIND", "kind"}, {"ID", "id"}, {"SUSPENDED", "suspended"},
                    {"CURRENCY", "currency"}, {"AGE", "created_at", Show::age}}};
@@ -69,7 +76,8 @@ Result<int> set_secret(Session& session) {
 }
 
 std::vector<Command> node_commands() {
-  const Operand node = {"PATH", "acme, acme/vision, or an id"};
+  const Operand node = {.name = "PATH", .help = "acme, acme/vision, or an id",
+                        .lookup = "/api/v1/orgs"};
   return {
       {.path = "whoami", .summary = "who the key says you are, and what you may",
        .method = "GET", .target = "/api/v1/whoami"},
@@ -82,7 +90,7 @@ std::vector<Command> node_commands() {
        .target = "/api/v1/orgs", .noun = &org,
        .operands = {{"PATH", "where it shall stand: acme/vision", Times::once, As::text, "path"}},
        .options = {{"kind", 'k', "KIND", "tenant, group or project (by default a project; a tenant "
-                    "at the top)", As::text, "kind"},
+                    "at the top)", As::text, "kind", "tenant group project"},
                    {"time-zone", 0, "ZONE", "of a tenant's billing periods: Europe/Berlin",
                     As::text, "time_zone"}},
        .run = &create_org},
@@ -105,13 +113,13 @@ std::vector<Command> principal_commands() {
        .options = {{"name", 'n', "NAME", "sealed; facts hold an id only", As::text, "name"},
                    {"email", 'e', "ADDRESS", "sealed as well", As::text, "email"}}},
       {.path = "user get", .summary = "one principal", .method = "GET",
-       .target = "/api/v1/principals/{USER}", .noun = &principal, .operands = {{"USER", "an id"}}},
+       .target = "/api/v1/principals/{USER}", .noun = &principal, .operands = {user_operand}},
       {.path = "user disable", .summary = "stop a principal and all keys", .method = "POST",
-       .target = "/api/v1/principals/{USER}/disable", .operands = {{"USER", "an id"}}},
+       .target = "/api/v1/principals/{USER}/disable", .operands = {user_operand}},
       {.path = "user enable", .summary = "let a principal in again", .method = "POST",
-       .target = "/api/v1/principals/{USER}/enable", .operands = {{"USER", "an id"}}},
+       .target = "/api/v1/principals/{USER}/enable", .operands = {user_operand}},
       {.path = "user erase", .summary = "forget a person for ever; the books stay valid",
-       .method = "DELETE", .target = "/api/v1/principals/{USER}", .operands = {{"USER", "an id"}}},
+       .method = "DELETE", .target = "/api/v1/principals/{USER}", .operands = {user_operand}},
       {.path = "service-account create", .summary = "add an account for a program",
        .method = "POST", .target = "/api/v1/service-accounts", .noun = &principal,
        .project = "org",
@@ -121,13 +129,14 @@ std::vector<Command> principal_commands() {
        .target = "/api/v1/bindings", .noun = &binding, .project = "?org"},
       {.path = "role grant", .summary = "give a role on the project, group or tenant",
        .method = "POST", .target = "/api/v1/bindings", .noun = &binding, .project = "org",
-       .operands = {{"PRINCIPAL", "an id", Times::once, As::text, "principal"},
+       .operands = {principal_operand,
                     {"ROLE", "platform_admin, billing_admin, tenant_admin, developer, viewer",
-                     Times::once, As::text, "role"}}},
+                     Times::once, As::text, "role", "", roles}}},
       {.path = "role revoke", .summary = "take a role away", .method = "DELETE",
        .target = "/api/v1/bindings", .project = "?org",
-       .operands = {{"PRINCIPAL", "an id", Times::once, As::text, "?principal"},
-                    {"ROLE", "which one", Times::once, As::text, "?role"}}},
+       .operands = {{.name = "PRINCIPAL", .help = "an id or a name", .as = As::text,
+                     .field = "?principal", .lookup = principals},
+                    {"ROLE", "which one", Times::once, As::text, "?role", "", roles}}},
   };
 }
 
@@ -136,25 +145,28 @@ std::vector<Command> key_commands() {
       {.path = "key list", .summary = "API keys that you may see", .method = "GET",
        .target = "/api/v1/keys", .noun = &key, .project = "?org"},
       {.path = "key get", .summary = "one key", .method = "GET",
-       .target = "/api/v1/keys/{KEY}", .noun = &key, .operands = {{"KEY", "an id"}}},
+       .target = "/api/v1/keys/{KEY}", .noun = &key, .operands = {key_operand}},
       {.path = "key create", .summary = "make an API key; it is shown once", .method = "POST",
        .target = "/api/v1/keys", .noun = &key, .project = "org",
        .operands = {{"NAME", "what it is for", Times::once, As::text, "name"}},
        .options = {{"owner", 0, "PRINCIPAL", "a service account; you when left out", As::text,
-                    "owner"},
+                    "owner", "", principals},
                    {"scope", 's', "SCOPE", "job:create, *:read, billing:read; all when left out",
                     As::list, "scopes"},
                    {"model", 'm', "ALIAS", "a model it may call; all when left out", As::list,
                     "models"},
                    {"expires", 0, "MOMENT", "2027-01-31T00:00:00Z", As::text, "expires_at"}}},
       {.path = "key revoke", .summary = "end a key now", .method = "DELETE",
-       .target = "/api/v1/keys/{KEY}", .operands = {{"KEY", "an id"}}},
+       .target = "/api/v1/keys/{KEY}", .operands = {key_operand}},
 
       {.path = "quota list", .summary = "what is counted, used and limited", .method = "GET",
        .target = "/api/v1/quotas", .noun = &quota, .project = "?org"},
       {.path = "quota set", .summary = "limit a counted thing; no LIMIT lifts it", .method = "PUT",
        .target = "/api/v1/quotas/{COUNTED}", .noun = &quota, .project = "?org",
-       .operands = {{"COUNTED", "storage_bytes, endpoints, jobs_pending, ..."},
+       .operands = {{.name = "COUNTED", .help = "storage_bytes, endpoints, jobs, ...",
+                     .lookup = "/api/v1/quotas",
+                     .choices = "storage_bytes orgs principals keys secrets datasets artifacts "
+                                "models runs pipelines endpoints services jobs"},
                     {"LIMIT", "a number, or 10GiB", Times::optional, As::bytes, "limit"}}},
 
       {.path = "secret list", .summary = "names of secrets, never values", .method = "GET",
@@ -166,7 +178,8 @@ std::vector<Command> key_commands() {
        .run = &set_secret,
        .details = "  bessemer secret set hub-token -p acme/vision < token.txt"},
       {.path = "secret delete", .summary = "remove a secret", .method = "DELETE",
-       .target = "/api/v1/secrets/{NAME}", .project = "?project", .operands = {{"NAME", "which"}}},
+       .target = "/api/v1/secrets/{NAME}", .project = "?project", 
+       .operands = {{.name = "NAME", .help = "which", .lookup = "/api/v1/secrets"}}},
   };
 }
 

@@ -36,6 +36,8 @@ const Operand endpoint_operand = {.name = "ENDPOINT", .help = "an id or a name",
                                   .lookup = "/api/v1/endpoints"};
 const Operand pipeline_operand = {.name = "PIPELINE", .help = "an id or a name",
                                   .lookup = "/api/v1/pipelines"};
+const Operand run_operand = {.name = "RUN", .help = "an id, or a pipeline's name: its last run",
+                             .lookup = "/api/v1/pipeline-runs"};
 
 const Option rank_option = {"rank", 'r', "RANK", "which task of a gang; 0 when left out"};
 
@@ -59,7 +61,8 @@ std::vector<Command> job_commands() {
        .rest = "COMMAND..."},
       {.path = "job list", .summary = "jobs and services", .method = "GET",
        .target = "/api/v1/jobs", .noun = &workload_noun(), .project = "?project",
-       .options = {{"phase", 0, "PHASE", "queued, running, failed, ...", As::text, "?phase"}}},
+       .options = {{"phase", 0, "PHASE", "queued, running, failed, ...", As::text, "?phase",
+                    "queued starting running stopping succeeded failed cancelled"}}},
       {.path = "job get", .summary = "one job with its attempts", .method = "GET",
        .target = "/api/v1/jobs/{JOB}", .noun = &workload_noun(), .operands = {job_operand}},
       {.path = "job cancel", .summary = "end a job: notice, grace, then kill", .method = "POST",
@@ -110,7 +113,8 @@ std::vector<Command> job_commands() {
 std::vector<Command> pipeline_commands() {
   return {
       {.path = "pipeline run", .summary = "run a pipeline from its file, or one that is defined",
-       .operands = {{"PIPELINE", "a YAML file, an id or a name"}},
+       .operands = {{.name = "PIPELINE", .help = "a YAML file, an id or a name",
+                     .lookup = "/api/v1/pipelines"}},
        .options = {{"set", 's', "NAME=VALUE", "a parameter", As::values, "parameters"},
                    {"no-cache", 0, "", "run every step anew"},
                    {"detach", 'd', "", "do not follow it"}},
@@ -126,12 +130,12 @@ std::vector<Command> pipeline_commands() {
       {.path = "pipeline runs", .summary = "runs of pipelines", .method = "GET",
        .target = "/api/v1/pipeline-runs", .noun = &pipeline_run, .project = "?project"},
       {.path = "pipeline status", .summary = "a run, step by step",
-       .operands = {{"RUN", "an id"}}, .run = &show_pipeline_run},
+       .operands = {run_operand}, .run = &show_pipeline_run},
       {.path = "pipeline cancel", .summary = "end a run", .method = "POST",
-       .target = "/api/v1/pipeline-runs/{RUN}/cancel", .operands = {{"RUN", "an id"}}},
+       .target = "/api/v1/pipeline-runs/{RUN}/cancel", .operands = {run_operand}},
       {.path = "pipeline retry", .summary = "run a failed step and what follows it again",
        .method = "POST", .target = "/api/v1/pipeline-runs/{RUN}/retry",
-       .operands = {{"RUN", "an id"}, {"STEP", "its name", Times::once, As::text, "step"}}},
+       .operands = {run_operand, {"STEP", "its name", Times::once, As::text, "step"}}},
   };
 }
 

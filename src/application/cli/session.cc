@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "application/cli/apply.h"
 #include "application/http/uri.h"
 #include "application/yaml/yaml.h"
 #include "base/text.h"
@@ -155,6 +156,44 @@ Result<std::string> fill_target(Session& session) {
   }
 }
 
+// How things of a list are named and where they are looked for.
+struct Naming {
+  std::string_view list;
+  std::string_view scope;      // the query parameter that takes --project; empty: it has none
+  std::string_view name;
+  std::string_view listed_by;  // the command that shows them
+  enum class Takes : std::uint8_t {
+    one,     // the id of the one thing with this name
+    newest,  // several may have a name: the id of the last
+    name,    // the API takes the name itself
+  } takes = Takes::one;
+};
+
+Naming naming_of(std::string_view list) {
+  using enum Naming::Takes;
+  static constexpr Naming known[] = {
+      {"/api/v1/jobs", "project", "name", "job list", newest},
+      {"/api/v1/pipelines", "project", "name", "pipeline list"},
+      {"/api/v1/pipeline-runs", "project", "pipeline_name", "pipeline runs", newest},
+      {"/api/v1/runs", "project", "name", "experiment list", newest},
+      {"/api/v1/endpoints", "project", "name", "endpoint list"},
+      {"/api/v1/datasets", "project", "name", "dataset list"},
+      {"/api/v1/models", "project", "name", "model list"},
+      {"/api/v1/nodes", "", "name", "node list"},
+      {"/api/v1/budgets", "org", "name", "budget list"},
+      {"/api/v1/keys", "org", "name", "key list"},
+      {"/api/v1/principals", "org", "name", "user list"},
+      {"/api/v1/invoices", "org", "period", "invoice list"},
+      {"/api/v1/secrets", "project", "name", "secret list", name},
+      {"/api/v1/quotas", "org", "counted", "quota list", name},
+      {"/api/v1/price-books", "", "book", "price list", name},
+      {"/api/v1/orgs", "", "path", "org list", name}};
+  for (const Naming& one : known) {
+    if (one.list == list) return one;
+  }
+  return {list, "project", "name", "--help"};
+}
+
 bool is_list(const Document& answer) {
   return answer.is(Kind::list) || answer.find("items") != nullptr;
 }
@@ -179,6 +218,10 @@ Result<std::string> Session::project() {
   return profile_->project;
 }
 
+void Session::place(std::string node) {
+  if (profile_) profile_->project = std::move(node);
+}
+
 Result<Output> Session::output() const {
   if (arguments_.has("quiet")) return Output::name;
   const std::string word = arguments_.value("output").value_or("table");
@@ -191,7 +234,13 @@ Result<Output> Session::output() const {
 
 std::string Session::render(const Document& answer, Output how) {
   if (how == Output::json) return to_json(answer) + "\n";
-  if (how == Output::yaml) return to_yaml(answer);
+  if (how == Output::yaml) {
+    // What can be declared comes out as `apply` takes it.
+    if (command_.method == "GET") {
+      if (auto declared = declarations_of(command_.target, answer)) return *std::move(declared);
+    }
+    return to_yaml(answer);
+  }
   const Noun* noun = command_.noun;
   if (how == Output::name) {
     const Column column{"", noun != nullptr ? noun->name : "id|name", Show::text};
@@ -232,24 +281,45 @@ Result<int> Session::watch(const std::function<Result<Document>()>& fetch,
   }
 }
 
+Query list_query(Session& session, std::string_view list) {
+  const std::string_view scope = naming_of(list).scope;
+  const auto project = session.project();
+  if (scope.empty() || !project) return {};
+  return {{std::string(scope), *project}};
+}
+
+std::string name_in(std::string_view list, const Document& row) {
+  return row.text(naming_of(list).name);
+}
+
 Result<std::string> look_up(Session& session, std::string_view list, const std::string& word) {
   if (list.empty() || is_id(word)) return word;
+  const Naming naming = naming_of(list);
+  if (naming.takes == Naming::Takes::name) return word;
   TRY_ASSIGN(Remote* const remote, session.remote());
-  const auto project = session.project();
-  Query query;
-  if (project) query.emplace_back("project", *project);
-  TRY_ASSIGN(const Document found, remote->all(std::string(list), query));
-  std::string id;
-  for (const Document* row : rows_of(found)) {
-    if (row->text("name") != word) continue;
-    if (!id.empty()) {
-      return conflict("several things are called '" + word + "'")
-          .fix(project ? "use the id" : "say which with --project");
+  Query query = list_query(session, list);
+  const Query asked = query;
+  while (true) {
+    TRY_ASSIGN(const Document found, remote->all(std::string(list), query));
+    std::string id;
+    for (const Document* row : rows_of(found)) {
+      if (row->text(naming.name) != word) continue;
+      if (!id.empty() && naming.takes == Naming::Takes::one) {
+        return conflict("several things are called '" + word + "'")
+            .fix(query.empty() ? "say which with --project" : "use the id");
+      }
+      id = row->text("id");  // lists go from old to new
     }
-    id = row->text("id");
+    if (!id.empty()) return id;
+    // People and their keys may belong to a node above the project.
+    if (naming.scope != "org" || query.empty()) break;
+    const std::size_t slash = query.front().second.rfind('/');
+    if (slash == std::string::npos) break;
+    query.front().second.resize(slash);
   }
-  if (!id.empty()) return id;
-  return not_found("there is no '" + word + "'" + (project ? " in " + *project : std::string()));
+  const std::string where = asked.empty() ? "" : " in " + asked.front().second;
+  return not_found("there is no '" + word + "'" + where).fix("see what there is: bessemer " +
+                                                             std::string(naming.listed_by));
 }
 
 Result<Asked> ask(Session& session) {
@@ -272,13 +342,17 @@ Result<Asked> ask(Session& session) {
       words.assign(session.arguments().operands.begin() + static_cast<std::ptrdiff_t>(i),
                    session.arguments().operands.end());
     }
+    if (!operand.field.empty()) {
+      TRY_ASSIGN(words.front(), look_up(session, operand.lookup, words.front()));
+    }
     auto placed = place(operand.as, operand.field, words, body, asked.query);
     if (!placed) return std::move(placed).error().at(std::string(operand.name));
   }
   for (const Option& option : command.options) {
     if (!session.arguments().has(option.name)) continue;
-    auto placed = place(option.as, option.field, session.arguments().values(option.name), body,
-                        asked.query);
+    std::vector<std::string> words = session.arguments().values(option.name);
+    TRY_ASSIGN(words.back(), look_up(session, option.lookup, words.back()));
+    auto placed = place(option.as, option.field, words, body, asked.query);
     if (!placed) return std::move(placed).error().at("--" + std::string(option.name));
   }
   if (takes_body(command)) asked.body = to_json(body, Layout::compact);

@@ -35,6 +35,8 @@ class Session {
   Result<Remote*> remote();
   // The node that the command is about. Errors: invalid when none was named.
   Result<std::string> project();
+  // From now on about this node, as if --project had named it.
+  void place(std::string node);
   Result<Output> output() const;
 
   // Shows an answer: a list as a table of the command's noun, a thing as fields.
@@ -69,8 +71,12 @@ struct Asked {
 // Errors: invalid, naming the option.
 Result<Asked> ask(Session& session);
 
+// How a list is asked for the things of the session's project, and what it calls a row of it.
+Query list_query(Session& session, std::string_view list);
+std::string name_in(std::string_view list, const Document& row);
 // The id of a thing that was named, found in a list such as "/api/v1/jobs"; an id stays as it is.
-// Errors: not_found, conflict (several have the name).
+// Of several jobs or pipeline runs with a name the newest is meant. Errors: not_found, conflict
+// (several other things have the name).
 Result<std::string> look_up(Session& session, std::string_view list, const std::string& word);
 
 // Makes the request and shows the answer: what a command without code does.

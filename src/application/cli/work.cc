@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "application/cli/apply.h"
 #include "application/cli/session.h"
 #include "application/cli/transfer.h"
 #include "application/http/sse.h"
@@ -38,6 +39,13 @@ Result<std::string> digest_of_code(Session& session, const std::string& code) {
   if (from_text(std::type_identity<Digest>{}, code)) return code;
   TRY_ASSIGN(const Pushed pushed, push_tree(session, code));
   return to_text(pushed.tree);
+}
+
+// Pushes a folder, unless this is only to show what would change.
+Result<std::string> digest_of_folder(Session& session, const std::string& folder) {
+  if (!session.arguments().has("dry-run")) return digest_of_code(session, folder);
+  TRY_ASSIGN(const artifact::Manifest manifest, read_tree(folder));
+  return to_text(artifact::digest_of(manifest));
 }
 
 Result<Document> job_body(Session& session) {
@@ -113,31 +121,6 @@ std::string mark_of(std::string_view status) {
   return std::string(status);
 }
 
-// Pushes what a definition names by folder: `code` of the pipeline and `from` of ingest steps.
-Result<void> push_folders(Session& session, const std::string& folder, Document& definition) {
-  const auto local = [&](const std::string& path) {
-    return path.starts_with('/') ? path : folder + "/" + path;
-  };
-  const std::string code = definition.text("code");
-  if (!code.empty() && !from_text(std::type_identity<Digest>{}, code)) {
-    TRY_ASSIGN(std::string digest, digest_of_code(session, local(code)));
-    definition.set("code", Document::of(std::move(digest)));
-  }
-  for (auto& [name, value] : definition.members) {
-    if (name != "steps") continue;
-    for (auto& [unnamed, step] : value.members) {
-      const Document* ingest = step.find("ingest");
-      if (ingest == nullptr || ingest->text("from").empty()) continue;
-      Document changed = *ingest;
-      TRY_ASSIGN(const Pushed pushed, push_tree(session, local(changed.text("from"))));
-      std::erase_if(changed.members, [](const auto& member) { return member.first == "from"; });
-      changed.set("tree", Document::of(to_text(pushed.tree)));
-      step.set("ingest", std::move(changed));
-    }
-  }
-  return {};
-}
-
 // Defines the pipeline of a file and returns its id.
 Result<std::string> define_pipeline(Session& session, const std::string& path) {
   TRY_ASSIGN(const std::string text, read_local_file(path, yaml::max_bytes));
@@ -151,9 +134,9 @@ Result<std::string> define_pipeline(Session& session, const std::string& path) {
   body.set("project", Document::of(std::move(project)));
   body.set("definition", std::move(definition));
   TRY_ASSIGN(Remote* const remote, session.remote());
-  TRY_ASSIGN(const Document pipeline,
-             remote->call("PUT", "/api/v1/pipelines", to_json(body, Layout::compact)));
-  return pipeline.text("id");
+  auto pipeline = remote->call("PUT", "/api/v1/pipelines", to_json(body, Layout::compact));
+  if (!pipeline) return in_file(std::move(pipeline).error(), path, text, 0, "definition.");
+  return pipeline->text("id");
 }
 
 // Where each step stands, without what changes by time alone.
@@ -215,6 +198,30 @@ class EventPrinter final : public server::AnswerSink {
 };
 
 }  // namespace
+
+Result<void> push_folders(Session& session, const std::string& folder, Document& definition) {
+  const auto local = [&](const std::string& path) {
+    return path.starts_with('/') ? path : folder + "/" + path;
+  };
+  const std::string code = definition.text("code");
+  if (!code.empty() && !from_text(std::type_identity<Digest>{}, code)) {
+    TRY_ASSIGN(std::string digest, digest_of_folder(session, local(code)));
+    definition.set("code", Document::of(std::move(digest)));
+  }
+  for (auto& [name, value] : definition.members) {
+    if (name != "steps") continue;
+    for (auto& [unnamed, step] : value.members) {
+      const Document* ingest = step.find("ingest");
+      if (ingest == nullptr || ingest->text("from").empty()) continue;
+      Document changed = *ingest;
+      TRY_ASSIGN(std::string tree, digest_of_folder(session, local(changed.text("from"))));
+      std::erase_if(changed.members, [](const auto& member) { return member.first == "from"; });
+      changed.set("tree", Document::of(std::move(tree)));
+      step.set("ingest", std::move(changed));
+    }
+  }
+  return {};
+}
 
 const Noun& workload_noun() {
   static const Noun noun = {
@@ -309,6 +316,8 @@ Result<int> show_logs(Session& session) {
   Printer printer(session);
   TRY(remote->stream(asked.target + query_text(query), printer,
                      given.has("follow") ? Duration{} : seconds(60)));
+  // A log that was followed has ended with its task, or because the reader may go on no more.
+  if (given.has("follow")) TRY(remote->get("/api/v1/whoami"));
   return 0;
 }
 
@@ -356,7 +365,8 @@ Result<int> run_pipeline(Session& session) {
 Result<int> show_pipeline_run(Session& session) {
   TRY_ASSIGN(Remote* const remote, session.remote());
   TRY_ASSIGN(const Output how, session.output());
-  const std::string id = session.arguments().operand(0);
+  TRY_ASSIGN(const std::string id, look_up(session, "/api/v1/pipeline-runs",
+                                           session.arguments().operand(0)));
   if (session.arguments().has("watch")) return follow_run(session, id);
   TRY_ASSIGN(const Document run, remote->get(path_of("/api/v1/pipeline-runs/{}", {id})));
   if (how == Output::table) session.print(render_steps(run, session.terminal().now()));

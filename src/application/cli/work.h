@@ -23,6 +23,10 @@ Result<int> run_pipeline(Session& session);
 Result<int> show_pipeline_run(Session& session);
 Result<int> follow_events(Session& session);
 
+// Pushes what a definition of a pipeline or a job names by folder, and puts digests in their place:
+// `code`, and `from` of ingest steps.
+Result<void> push_folders(Session& session, const std::string& folder, Document& definition);
+
 // "train=dataset:mnist@3", "weights=model:digits@champion", "x=<sha256>" -> an input of a job.
 // Errors: invalid.
 Result<Document> parse_input(std::string_view text);

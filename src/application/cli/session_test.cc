@@ -1,0 +1,175 @@
+// Commands against a small server: what they ask and what they show.
+#include <gtest/gtest.h>
+
+#include "application/cli/fakes.h"
+#include "application/cli/session.h"
+
+namespace bessemer::cli {
+namespace {
+
+TEST(Calls, ListGetAndRefusals) {
+  ScriptedServer server({
+      {"GET /api/v1/jobs?project=acme&limit=500",
+       {{200, R"({"items":[{"id":"wl_1","phase":"queued"}],"next":"wl_1"})"}}},
+      {"GET /api/v1/jobs?project=acme&limit=500&after=wl_1",
+       {{200, R"({"items":[{"id":"wl_2","phase":"running"}]})"}}},
+      {"GET /api/v1/nodes/node_00000000000000000000000001",
+       {{404, R"({"status":404,"detail":"no such node","remedy":"see bessemer node list"})"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("job list -p acme -q", terminal, server.around()), 0) << terminal.said;
+  EXPECT_EQ(terminal.shown, "wl_1\nwl_2\n") << "page after page";
+  EXPECT_EQ(server.seen[0].key, "Bearer bsm_secret");
+  EXPECT_EQ(run_words("node get node_00000000000000000000000001", terminal, server.around()), 1);
+  EXPECT_EQ(terminal.said, "bessemer: no such node; see bessemer node list\n");
+}
+
+TEST(Calls, WritesCarryTheirFields) {
+  ScriptedServer server({
+      {"POST /api/v1/keys", {{201, R"({"id":"key_1","key":"bsm_once"})"}}},
+      {"PUT /api/v1/secrets/token?project=acme", {{200, R"({"name":"token","version":1})"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("key create ci -p acme -s job:* -s *:read -m llama", terminal,
+                      server.around()), 0) << terminal.said;
+  EXPECT_EQ(server.seen[0].body,
+            R"({"org":"acme","name":"ci","scopes":["job:*","*:read"],"models":["llama"]})");
+  EXPECT_EQ(server.seen[0].idempotency, "key-1");
+  terminal.typed = "planted\n";
+  EXPECT_EQ(run_words("secret set token -p acme", terminal, server.around()), 0);
+  EXPECT_EQ(server.seen[1].body, R"({"value":"planted"})");
+  EXPECT_EQ((terminal.shown + terminal.said).find("planted"), std::string::npos);
+}
+
+TEST(Calls, NamesAreLookedUp) {
+  ScriptedServer server({
+      {"GET /api/v1/jobs?project=acme&limit=500",
+       {{200, R"({"items":[{"id":"wl_1","name":"a"},{"id":"wl_2","name":"b"},)"
+              R"({"id":"wl_3","name":"b"}]})"}}},
+      {"GET /api/v1/jobs/wl_1", {{200, R"({"id":"wl_1","phase":"queued"})"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("job get a -p acme -o json", terminal, server.around()), 0);
+  EXPECT_EQ(terminal.shown, "{\n  \"id\": \"wl_1\",\n  \"phase\": \"queued\"\n}\n");
+  EXPECT_EQ(run_words("job get b -p acme", terminal, server.around()), 1);
+  EXPECT_EQ(run_words("job get c -p acme", terminal, server.around()), 1);
+  EXPECT_EQ(terminal.said, "bessemer: several things are called 'b'; use the id\n"
+                           "bessemer: there is no 'c' in acme\n");
+}
+
+TEST(Calls, AStatementAddsUp) {
+  ScriptedServer server({{"GET /api/v1/statement?org=acme", {{200,
+      R"({"lines":[{"project_path":"acme/v","meter":"gpu_time","sku":"sim-a","units":"0.5",)"
+      R"("unit":"GPU-hour","amount":"1.25 SIM","simulated":true}],"adjustments":[],)"
+      R"("totals":["1.25 SIM","0.1 USD"],"complete":true})"}}}});
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("statement -p acme", terminal, server.around()), 0) << terminal.said;
+  EXPECT_EQ(terminal.shown,
+            "PROJECT  METER     SKU    WHAT  QUANTITY  UNIT        AMOUNT  NOTE\n"
+            "acme/v   gpu_time  sim-a  -          0.5  GPU-hour  1.25 SIM  simulated\n"
+            "\ntotal  1.25 SIM,0.1 USD\n");
+}
+
+TEST(Calls, NobodyAnswers) {
+  Surroundings around;
+  around.variables = {{"BESSEMER_URL", "unix:/nowhere/api.sock"}, {"BESSEMER_KEY", "k"}};
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("status", terminal, around), 1);
+  EXPECT_TRUE(terminal.said.starts_with("bessemer: asking unix:/nowhere/api.sock: "))
+      << terminal.said;
+}
+
+TEST(Calls, WatchShowsChangesOnly) {
+  ScriptedServer server({{"GET /api/v1/status",
+                          {{200, R"({"n":1})"}, {200, R"({"n":1})"}, {200, R"({"n":2})"}}}});
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("status -w", terminal, server.around()), 0);
+  EXPECT_EQ(terminal.shown, "n  1\nn  2\n");
+}
+
+TEST(Calls, AFollowedJobGivesItsExitStatus) {
+  const std::string id = "wl_00000000000000000000000001";
+  const std::string ended = R"({"id":")" + id + R"(","phase":"failed","reason":"exit_code",)" +
+                            R"("attempts":[{"tasks":[{"exit_code":3}]}]})";
+  ScriptedServer server({
+      {"POST /api/v1/jobs", {{201, R"({"id":")" + id + R"(","phase":"queued"})"}}},
+      {"GET /api/v1/jobs/" + id,
+       {{200, R"({"phase":"queued","held":"the budget is used up"})"},
+        {200, R"({"phase":"running"})"}, {200, ended}}},
+      {"GET /api/v1/jobs/" + id + "/logs?follow=true", {{200, "epoch 1\n"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("run -p acme -g 1 -c 0.5 -m 1GiB -s lr=0.1 -s name=x -- python3 train.py",
+                      terminal, server.around()), 3) << terminal.said;
+  EXPECT_EQ(server.seen[0].body,
+            R"({"project":"acme","resources":{"gpus":1,"cpu_millis":500,)"
+            R"("memory_bytes":1073741824},"parameters":{"lr":0.1,"name":"x"},)"
+            R"("command":["python3","train.py"]})");
+  EXPECT_EQ(terminal.shown, "epoch 1\n");
+  EXPECT_NE(terminal.said.find("queued: the budget is used up\n"), std::string::npos);
+  EXPECT_NE(terminal.said.find("failed: exit_code 3"), std::string::npos) << terminal.said;
+}
+
+TEST(Completion, NamesComeFromTheFactory) {
+  ScriptedServer server({
+      {"GET /api/v1/jobs?project=acme",
+       {{200, R"({"items":[{"id":"wl_1","name":"train"},{"id":"wl_2","name":"test"},)"
+              R"({"id":"wl_3","name":"train"},{"id":"wl_4","name":"other"}]})"}}},
+      {"GET /api/v1/orgs", {{200, R"({"items":[{"path":"acme"},{"path":"acme/vision"}]})"}}},
+  });
+  const auto completed = [&](std::vector<std::string> words) {
+    FakeTerminal terminal;
+    words.insert(words.begin(), {"__complete", "--"});
+    EXPECT_EQ(run(words, terminal, server.around()), 0) << terminal.said;
+    EXPECT_EQ(terminal.said, "") << "a shell has nobody to tell";
+    return terminal.shown;
+  };
+  EXPECT_EQ(completed({"logs", "-p", "acme", "t"}), "test\ntrain\n");
+  EXPECT_EQ(completed({"job", "list", "-p", "acme/"}), "acme/vision\n");
+  EXPECT_EQ(completed({"model", "get", "-p", "acme", ""}), "") << "the factory refuses: no word";
+  EXPECT_EQ(completed({"job", "ca"}), "cancel\n");
+  EXPECT_EQ(completed({}), "");
+}
+
+TEST(Completion, WithoutAFactoryThereAreWordsOfTheTableOnly) {
+  Folder folder;
+  Surroundings around;
+  around.working_directory = folder.path();
+  around.variables = {{"HOME", folder.path()}, {"BESSEMER_URL", "unix:/nowhere.sock"},
+                      {"BESSEMER_KEY", "k"}};
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("__complete -- logs t", terminal, around), 0);
+  EXPECT_EQ(run_words("__complete -- completion ", terminal, around), 0);
+  EXPECT_EQ(terminal.shown + terminal.said, "bash\nfish\nzsh\n");
+}
+
+TEST(Calls, TheNewestOfSeveralJobsIsMeant) {
+  const std::string first = "wl_00000000000000000000000001";
+  const std::string last = "wl_00000000000000000000000002";
+  ScriptedServer server({
+      {"GET /api/v1/jobs?project=acme&limit=500",
+       {{200, R"({"items":[{"id":")" + first + R"(","name":"train"},{"id":")" + last +
+                  R"(","name":"train"}]})"}}},
+      {"GET /api/v1/jobs/" + last, {{200, R"({"id":"x"})"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("job get train -p acme", terminal, server.around()), 0) << terminal.said;
+}
+
+TEST(Calls, APrincipalMayBelongToANodeAbove) {
+  const std::string robot = "usr_00000000000000000000000001";
+  ScriptedServer server({
+      {"GET /api/v1/principals?org=acme%2Fvision&limit=500", {{200, R"({"items":[]})"}}},
+      {"GET /api/v1/principals?org=acme&limit=500",
+       {{200, R"({"items":[{"id":")" + robot + R"(","name":"robot"}]})"}}},
+      {"POST /api/v1/bindings", {{201, R"({"role":"viewer"})"}}},
+  });
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("role grant robot viewer -p acme/vision", terminal, server.around()), 0)
+      << terminal.said;
+  EXPECT_EQ(server.seen.back().body,
+            R"({"org":"acme/vision","principal":")" + robot + R"(","role":"viewer"})");
+}
+
+}  // namespace
+}  // namespace bessemer::cli
