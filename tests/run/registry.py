@@ -123,6 +123,16 @@ def suites():
         Suite("deciding", "a budget for 50 serves 50 of 1,000, through kill -9 and SIGSTOP",
               ["/usr/bin/python3", "tests/factory/deciding.py"], CHANGE_ON, reports=TAP,
               limit_seconds=400, needs=("build_release",)),
+        Suite("promises", "repeated, long and refused requests, and counted things, for real",
+              ["/usr/bin/python3", "tests/factory/promises.py"], CHANGE_ON, reports=TAP,
+              limit_seconds=300, needs=("build_release",)),
+        Suite("bad_input", "each bad input gets its own clear error, and nothing is half done",
+              ["/usr/bin/python3", "tests/factory/bad_input.py"], CHANGE_ON, reports=TAP,
+              limit_seconds=300, needs=("build_release",)),
+        Suite("openapi", "the OpenAPI document is valid, true, and within reach of the commands",
+              ["bash", "-c", "tests/openapi/prepare && "
+                             "exec .deps/openapi/python/bin/python tests/openapi/check.py"],
+              CHANGE_ON, reports=TAP, limit_seconds=300, needs=("build_release",)),
         kills(DEPTHS[1:2], 10), kills(FULL, 50), kills(SOAK, 500),
         # Ten thousand of these run with the unit tests of every run.
         Suite("oracle_1m", "a million price books with usage: streaming = batch = oracle",

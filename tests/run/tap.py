@@ -27,6 +27,14 @@ class _Tap(unittest.TestResult):
         super().addError(test, error)
         self._line(test, False, self.errors[-1][1])
 
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        detail = ""
+        if error is not None:
+            kept = self.failures if issubclass(error[0], test.failureException) else self.errors
+            detail = kept[-1][1]
+        self._line(subtest, error is None, detail)
+
     def addSkip(self, test, reason):
         self.addFailure(test, (AssertionError, AssertionError(f"skipped: {reason}"), None))
 

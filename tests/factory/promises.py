@@ -1,0 +1,240 @@
+"""What the API promises about requests: repeated ones, long ones, refused ones, and too many."""
+
+import datetime
+import json
+import pathlib
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
+import tap
+
+from factory import Factory, wait_for
+from http_calls import call, stream
+
+JOB = {"project": "acme/vision", "command": ["/bin/true"]}
+# Gangs of so many tasks never start here: such a job waits for ever.
+WAITING = {**JOB, "tasks": 4000}
+
+
+class Requests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.factory = Factory()
+        cls.factory.__enter__()
+        for path in ("acme", "acme/vision", "acme/audio"):
+            cls.factory.do("org", "create", path)
+        cls.developer = cls.member("robot", "developer", "acme/vision")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.factory.__exit__(None, None, None)
+
+    @classmethod
+    def member(cls, name, role, node):
+        """The key of a new service account with one role."""
+        made = cls.factory.ask("service-account", "create", name, "-p", "acme")
+        cls.principal = made["id"]
+        cls.factory.do("role", "grant", made["id"], role, "-p", node)
+        return cls.factory.ask("key", "create", name, "-p", node, "--owner", made["id"])["secret"]
+
+    def post(self, path, body, repeat, key=None, method="POST"):
+        return call(self.factory, method, path, body, key=key,
+                    headers={"Idempotency-Key": repeat})
+
+    # ---- repeated requests
+
+    def test_a_repetition_has_the_same_status_and_body(self):
+        first = self.post("/api/v1/jobs", WAITING, "job-1")
+        self.assertEqual(first.status, 201, first)
+        self.factory.do("job", "cancel", first.json["id"])  # the job is another now
+        again = self.post("/api/v1/jobs", WAITING, "job-1")
+        self.assertEqual((again.status, again.body), (first.status, first.body))
+        self.assertEqual(again.headers["idempotent-replayed"], "true")
+        self.assertEqual(again.headers["location"], first.headers["location"])
+
+    def test_a_repetition_after_a_kill(self):
+        first = self.post("/api/v1/jobs", WAITING, "job-2")
+        self.factory.kill()
+        self.factory.start()
+        again = self.post("/api/v1/jobs", WAITING, "job-2")
+        self.assertEqual((again.status, again.body), (first.status, first.body))
+
+    def test_a_change_without_a_thing_of_its_own(self):
+        job = call(self.factory, "POST", "/api/v1/jobs", WAITING).json["id"]
+        first = self.post(f"/api/v1/jobs/{job}/cancel", {"why": "test"}, "cancel-1")
+        again = self.post(f"/api/v1/jobs/{job}/cancel", {"why": "test"}, "cancel-1")
+        self.assertEqual((first.status, again.status), (200, 200), first)
+        self.assertEqual(again.body, first.body)
+
+    def test_a_deletion_is_repeated_as_done(self):
+        made = call(self.factory, "POST", "/api/v1/datasets",
+                    {"project": "acme/vision", "name": "gone"}).json["id"]
+        for _ in range(2):
+            answer = self.post(f"/api/v1/datasets/{made}", None, "delete-1", method="DELETE")
+            self.assertEqual((answer.status, answer.body), (204, b""))
+
+    def test_another_request_under_the_same_key(self):
+        self.post("/api/v1/jobs", WAITING, "job-3")
+        other = self.post("/api/v1/jobs", {**WAITING, "name": "other"}, "job-3")
+        self.assertEqual(other.status, 409, other)
+        self.assertEqual(other.json["field"], "Idempotency-Key")
+        self.assertEqual(other.json["reason"], "idempotency_key_used")
+
+    def test_keys_of_two_principals_do_not_meet(self):
+        mine = self.post("/api/v1/jobs", WAITING, "shared")
+        theirs = self.post("/api/v1/jobs", WAITING, "shared", key=self.developer)
+        self.assertEqual((mine.status, theirs.status), (201, 201))
+        self.assertNotEqual(mine.json["id"], theirs.json["id"])
+
+    def test_who_may_no_more_is_refused(self):
+        key = self.member("leaver", "developer", "acme/vision")
+        first = self.post("/api/v1/jobs", WAITING, "leaving", key=key)
+        self.assertEqual(first.status, 201, first)
+        self.factory.do("role", "revoke", self.principal, "developer", "-p", "acme/vision")
+        self.factory.do("role", "grant", self.principal, "viewer", "-p", "acme/vision")
+        read = call(self.factory, "GET", first.headers["location"], key=key)
+        self.assertEqual(read.status, 200, "a viewer may read it")
+        again = self.post("/api/v1/jobs", WAITING, "leaving", key=key)
+        self.assertEqual(again.status, 403, again)
+
+    def test_a_key_is_shown_once(self):
+        body = {"org": "acme", "name": "once"}
+        first = self.post("/api/v1/keys", body, "key-1")
+        self.assertTrue(first.json["secret"])
+        again = self.post("/api/v1/keys", body, "key-1")
+        self.assertEqual((again.status, again.json["reason"]), (409, "shown_once"), again)
+        self.assertIn(first.json["id"], again.json["remedy"])
+        facts = self.factory.do("journal", "cat")
+        self.assertNotIn(first.json["secret"], facts)
+
+    def test_no_name_of_a_person_becomes_a_fact(self):
+        body = {"org": "acme", "name": "Ada Lovelace", "email": "ada@example.org"}
+        first = self.post("/api/v1/users", body, "user-1")
+        again = self.post("/api/v1/users", body, "user-1")
+        self.assertEqual((again.status, again.body), (201, first.body))
+        self.assertNotIn("Lovelace", self.factory.do("journal", "cat"))
+
+    def test_a_refused_request_may_be_mended_and_sent_again(self):
+        bad = self.post("/api/v1/jobs", {**WAITING, "command": []}, "mended")
+        self.assertEqual(bad.status, 400, bad)
+        self.assertEqual(self.post("/api/v1/jobs", WAITING, "mended").status, 201)
+
+    def test_whole_things_go_in_one_batch(self):
+        model = call(self.factory, "POST", "/api/v1/models",
+                     {"project": "acme/vision", "name": "whole"}).json["id"]
+        answer = self.post(f"/api/v1/models/{model}", None, "whole-1", method="DELETE")
+        self.assertEqual(answer.status, 204, answer)
+        facts = [json.loads(line) for line in
+                 self.factory.do("journal", "cat").splitlines()]
+        deleted = next(i for i, one in enumerate(facts)
+                       if one["fact"] == "model_deleted" and one["body"]["model"] == model)
+        self.assertIn("request_noted", [one["fact"] for one in facts[deleted:deleted + 3]])
+
+    # ---- long answers
+
+    def test_events_end_when_the_key_is_revoked(self):
+        made = self.factory.ask("key", "create", "watcher", "-p", "acme")
+        events = stream(self.factory, "/api/v1/events", made["secret"])
+        events.readline()
+        self.factory.do("key", "revoke", made["id"])
+        said = events.read().decode()
+        self.assertIn("event: end", said)
+        self.assertEqual(json.loads(said.split("data: ")[-1])["reason"], "key_revoked")
+
+    def expiring(self, name):
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=1.5)
+        return self.factory.ask("key", "create", name, "-p", "acme", "--expires",
+                                soon.isoformat())["secret"]
+
+    def test_events_end_when_the_key_expires(self):
+        events = stream(self.factory, "/api/v1/events", self.expiring("short"))
+        begun = time.monotonic()
+        said = events.read().decode()
+        self.assertLess(time.monotonic() - begun, 10)
+        self.assertEqual(json.loads(said.split("data: ")[-1])["reason"], "key_expired")
+
+    def test_logs_end_when_the_key_expires(self):
+        job = call(self.factory, "POST", "/api/v1/jobs",
+                   {**JOB, "command": ["/bin/sh", "-c", "echo begun; sleep 60"]}).json["id"]
+        wait_for("the job to print", lambda: "begun" in self.factory.run("logs", job).stdout)
+        log = stream(self.factory, f"/api/v1/jobs/{job}/logs?follow=true", self.expiring("short2"))
+        said = log.read().decode()
+        self.assertTrue(said.startswith("begun\n"), said)
+        self.assertIn("this log ends here: the key expired at", said)
+        done = self.factory.run("logs", "-f", job, environment={
+            "BESSEMER_URL": f"http://127.0.0.1:{self.factory.api_port}",
+            "BESSEMER_KEY": self.expiring("short3")})
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("bessemer: the key expired at", done.stderr)
+        self.factory.do("job", "cancel", job)
+
+    # ---- what refusals tell
+
+    def test_a_waiting_job_names_no_budget_that_its_reader_may_not_read(self):
+        # Cores alone would fit; the accelerator is too dear, which governance says, not the plan.
+        for node, name in (("acme", "secret-plan"), ("acme/audio", "small")):
+            self.factory.do("budget", "set", name, "0.001 SIM", "-p", node)
+        job = call(self.factory, "POST", "/api/v1/jobs",
+                   {**JOB, "project": "acme/audio", "resources": {"gpus": 1}})
+        path = f"/api/v1/jobs/{job.json['id']}"
+        try:
+            seen = wait_for("the job to wait", lambda: call(
+                self.factory, "GET", path).json["waiting_for"])
+            self.assertIn("secret-plan", seen, "an administrator reads it all")
+            key = self.member("listener", "developer", "acme/audio")
+            for at in (path, path + "/explanation"):
+                said = call(self.factory, "GET", at, key=key).body.decode()
+                self.assertNotIn("secret-plan", said)
+                self.assertIn("a budget above the project has too little left", said)
+                self.assertIn('budget \\"small\\" has', said)
+        finally:
+            for budget in self.factory.items("budget", "list", "-p", "acme"):
+                call(self.factory, "DELETE", f"/api/v1/budgets/{budget['id']}")
+
+    def test_the_audit_log_says_from_where(self):
+        refused = call(self.factory, "GET", "/api/v1/audit", key=self.developer)
+        self.assertEqual(refused.status, 403, refused)
+        entry = self.factory.items("audit", "list")[0]
+        self.assertEqual((entry["from"], entry["target"]), ("local", "list_audit"))
+
+    # ---- counted things
+
+    def test_a_quota_names_the_limit_and_who_may_lift_it(self):
+        self.factory.do("quota", "set", "datasets", "1", "-p", "acme/audio")
+        make = lambda name: call(self.factory, "POST", "/api/v1/datasets",
+                                 {"project": "acme/audio", "name": name})
+        first = make("one")
+        self.assertEqual(first.status, 201, first)
+        refused = make("two")
+        self.assertEqual(refused.status, 429, refused)
+        self.assertEqual(refused.json["reason"], "quota_exhausted")
+        self.assertEqual(refused.json["field"], "datasets")
+        self.assertIn("the quota of datasets is 1, 1 are used", refused.json["detail"])
+        self.assertIn("acme/audio", refused.json["remedy"])
+        call(self.factory, "DELETE", f"/api/v1/datasets/{first.json['id']}")
+        self.assertEqual(make("two").status, 201, "what is deleted is not counted")
+
+    def test_each_counted_thing_has_a_default_for_a_tenant(self):
+        lines = {line["counted"]: line for line in self.factory.items("quota", "list",
+                                                                      "-p", "acme")}
+        for counted in ("orgs", "principals", "keys", "secrets", "datasets", "models", "pipelines",
+                        "endpoints", "services", "jobs", "runs", "artifacts"):
+            self.assertEqual(lines[counted]["effective"]["path"], "acme", counted)
+            self.assertGreater(lines[counted]["effective"]["limit"], 0, counted)
+
+    def test_jobs_are_counted_while_they_are_not_over(self):
+        self.factory.do("quota", "set", "jobs", "1", "-p", "acme/audio")
+        job = call(self.factory, "POST", "/api/v1/jobs", {**WAITING, "project": "acme/audio"})
+        self.assertEqual(job.status, 201, job)
+        more = call(self.factory, "POST", "/api/v1/jobs", {**WAITING, "project": "acme/audio"})
+        self.assertEqual((more.status, more.json["field"]), (429, "jobs"), more)
+        self.factory.do("job", "cancel", job.json["id"])
+        again = call(self.factory, "POST", "/api/v1/jobs", {**WAITING, "project": "acme/audio"})
+        self.assertEqual(again.status, 201, again)
+        self.factory.do("job", "cancel", again.json["id"])
+
+
+if __name__ == "__main__":
+    tap.main()
