@@ -120,7 +120,8 @@ TEST(Arguments, EveryCommandHasAnExampleThatCanBeTyped) {
     EXPECT_NE(text.find(command.path == "apply" ? "kind: " : shown, at), std::string::npos) << text;
     if (!command.details.empty()) continue;
     std::vector<std::string> words;
-    for (const auto word : split(example_of(command), ' ')) words.emplace_back(word);
+    const std::string example = example_of(command);
+    for (const auto word : split(example, ' ')) words.emplace_back(word);
     words.erase(words.begin());
     const auto parsed = parse_arguments(commands, words);
     ASSERT_TRUE(parsed) << example_of(command) << ": " << to_text(parsed.error());

@@ -43,18 +43,19 @@ TEST(Calls, WritesCarryTheirFields) {
 
 TEST(Calls, NamesAreLookedUp) {
   ScriptedServer server({
-      {"GET /api/v1/jobs?project=acme&limit=500",
+      {"GET /api/v1/models?project=acme&limit=500",
        {{200, R"({"items":[{"id":"wl_1","name":"a"},{"id":"wl_2","name":"b"},)"
               R"({"id":"wl_3","name":"b"}]})"}}},
-      {"GET /api/v1/jobs/wl_1", {{200, R"({"id":"wl_1","phase":"queued"})"}}},
+      {"GET /api/v1/models/wl_1", {{200, R"({"id":"wl_1","phase":"queued"})"}}},
   });
   FakeTerminal terminal;
-  EXPECT_EQ(run_words("job get a -p acme -o json", terminal, server.around()), 0);
+  EXPECT_EQ(run_words("model get a -p acme -o json", terminal, server.around()), 0);
   EXPECT_EQ(terminal.shown, "{\n  \"id\": \"wl_1\",\n  \"phase\": \"queued\"\n}\n");
-  EXPECT_EQ(run_words("job get b -p acme", terminal, server.around()), 1);
-  EXPECT_EQ(run_words("job get c -p acme", terminal, server.around()), 1);
+  EXPECT_EQ(run_words("model get b -p acme", terminal, server.around()), 1);
+  EXPECT_EQ(run_words("model get c -p acme", terminal, server.around()), 1);
   EXPECT_EQ(terminal.said, "bessemer: several things are called 'b'; use the id\n"
-                           "bessemer: there is no 'c' in acme\n");
+                           "bessemer: there is no 'c' in acme; see what there is: bessemer model "
+                           "list\n");
 }
 
 TEST(Calls, AStatementAddsUp) {
