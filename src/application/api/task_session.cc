@@ -146,6 +146,7 @@ Result<void> TaskSessions::begin(const Call& call, TaskWish wish,
         .retried(Retry::later);
   }
   const access::Caller caller = call.caller();
+  wish.from = call.from();
   TRY(record(caller, wish, wish.action, wish.detail));
   services_.engine.when_durable(services_.engine.applied(), [=, this] {
     responder.upgrade(http::task_protocol, [&](real::ConnectionPointer connection) {
@@ -166,7 +167,7 @@ Result<void> TaskSessions::record(const access::Caller& caller, const TaskWish& 
   access.action = action;
   access.target = wish.target + ": " + detail;
   access.node = wish.project;
-  access.from = "local";
+  access.from = wish.from;
   Context context;
   context.now = context.occurred_at = services_.clock.now();
   context.actor = caller.principal;

@@ -22,6 +22,7 @@ struct TaskWish {
   std::string detail;  // the command line, the path or the port, for the audit log
   executor::wire::Execute command;
   std::uint16_t port = 0;
+  std::string from;    // the caller's network; filled in by begin()
 };
 
 // Every session that is open. A session ends when its client goes, when the command does, when the
