@@ -234,7 +234,8 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
   const workload::Workload* const found = workload::find(state.workload, launch.workload);
   if (found == nullptr) return not_found("no such workload");
   TRY(tenant::open_node(state.tenant, found->spec.project));
-  TRY(check_wallet(state, tenant::tenant_of(state.tenant, found->spec.project), context.now));
+  const OrgId tenant = tenant::tenant_of(state.tenant, found->spec.project);
+  TRY(check_wallet(state, tenant, context.now));
   TRY_ASSIGN(const Spend spend, spend_of_launch(state, *found, launch, context.now));
   Batch batch;
   workload::Start start;
