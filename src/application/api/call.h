@@ -104,6 +104,7 @@ class Call {
   std::string from_;
   std::string location_;
   bool permitted_ = false;
+  OrgId asked_;  // the last node that permission was asked for
   engine::Sequence written_ = 0;
 };
 

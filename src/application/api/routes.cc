@@ -15,6 +15,7 @@ const Table& routes() {
           workload_routes(), inside_routes(), endpoint_routes(), artifact_routes(),
           dataset_routes(), run_routes(), model_routes(), lineage_routes(), pipeline_routes(),
           statement_routes(), node_routes(),
+          ledger_routes(), explain_routes(),
           invoice_routes(), quota_routes(), secret_routes(), audit_routes(), event_routes()}) {
       table.insert(table.end(), std::make_move_iterator(part.begin()),
                    std::make_move_iterator(part.end()));

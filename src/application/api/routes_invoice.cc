@@ -25,11 +25,13 @@ struct InvoiceView {
   Digest lines;
   Instant closed_at;
   std::string waiver;
+  std::string zone;  // whose calendar the period follows
 };
 DESCRIBE(InvoiceView, id, number, tenant_path, from, until, statement, adjustments, total,
-         line_count, lines, closed_at, waiver)
+         line_count, lines, closed_at, waiver, zone)
 
 InvoiceView view_of(const factory::State& state, const billing::Invoice& invoice) {
+  const metering::Account* const account = metering::find(state.metering, invoice.tenant);
   return {invoice.id,
           invoice.number,
           tenant::path_of(state.tenant, invoice.tenant),
@@ -41,7 +43,9 @@ InvoiceView view_of(const factory::State& state, const billing::Invoice& invoice
           invoice.line_count,
           invoice.lines,
           invoice.closed_at,
-          invoice.waiver};
+          invoice.waiver,
+          account == nullptr ? "UTC"
+                             : std::string(metering::zone_at(*account, invoice.period.from))};
 }
 
 struct CloseBody {

@@ -17,10 +17,14 @@ struct OrgView {
   bool suspended = false;
   std::string suspended_why;
   Instant created_at;
+  // A tenant's present billing period; the next one begins in `time_zone`.
+  std::optional<Instant> period_from, period_until;
 };
-DESCRIBE(OrgView, id, path, kind, time_zone, suspended, suspended_why, created_at)
+DESCRIBE(OrgView, id, path, kind, time_zone, suspended, suspended_why, created_at, period_from,
+         period_until)
 
-OrgView view_of(const factory::State& state, const tenant::Node& node) {
+OrgView view_of(Call& call, const tenant::Node& node) {
+  const factory::State& state = call.state();
   OrgView view;
   view.id = node.id;
   view.path = tenant::path_of(state.tenant, node.id);
@@ -29,6 +33,11 @@ OrgView view_of(const factory::State& state, const tenant::Node& node) {
   view.suspended = tenant::is_suspended(state.tenant, node.id);
   view.suspended_why = node.suspended_why;
   view.created_at = node.created_at;
+  if (const metering::Account* account = metering::find(state.metering, node.id)) {
+    const Period period = metering::period_of(state.metering, *account, call.now());
+    view.period_from = period.from;
+    view.period_until = period.until;
+  }
   return view;
 }
 
@@ -46,14 +55,15 @@ struct CreateOrg {
 };
 DESCRIBE(CreateOrg, kind, path, time_zone)
 
-// Months of a zone are counted by its offsets, which are handed in before anything refers to them.
-Result<void> define_zone(Call& call, const std::string& name) {
-  if (name == "UTC" || call.state().metering.zones.contains(name)) return {};
+// The offsets of a zone, which are handed in before anything refers to them. Those that are known
+// stay as they are: tzdata may say otherwise by now.
+Result<Zone> zone_of(Call& call, const std::string& name) {
+  if (name == "UTC") return Zone{};
+  const auto known = call.state().metering.zones.find(name);
+  if (known != call.state().metering.zones.end()) return known->second;
   auto zone = call.services().standing.zone(name);
   if (!zone) return std::move(zone).error().at("time_zone");
-  TRY(call.submit(budget::Command(budget::DefineZone{*zone})));
-  TRY(call.submit(metering::Command(metering::DefineZone{*std::move(zone)})));
-  return {};
+  return zone;
 }
 
 Result<OrgView> create_org(Call& call, const CreateOrg& body) {
@@ -66,33 +76,36 @@ Result<OrgView> create_org(Call& call, const CreateOrg& body) {
   TRY(call.permit(*parent));
   const OrgId id = call.draw<OrgId>();
   call.makes("/api/v1/orgs/" + to_text(id));
-  tenant::Command command;
+  if (body.time_zone && body.kind != tenant::Kind::tenant) {
+    return invalid("belongs to a tenant").at("time_zone");
+  }
+  factory::Command command;
   switch (body.kind) {
     case tenant::Kind::platform:
       return invalid("the platform is there already").at("kind");
-    case tenant::Kind::tenant:
+    case tenant::Kind::tenant: {
       if (*parent != tenant::root) return invalid("a tenant stands below the platform").at("path");
-      command = tenant::CreateTenant{id, name, body.time_zone};
+      factory::CreateTenant create{{id, name, body.time_zone}, std::nullopt};
+      if (body.time_zone) {
+        TRY_ASSIGN(create.zone, zone_of(call, *body.time_zone));
+      }
+      command = factory::OwnCommand(std::move(create));
       break;
+    }
     case tenant::Kind::group:
-      command = tenant::CreateGroup{id, *parent, name};
+      command = tenant::Command(tenant::CreateGroup{id, *parent, name});
       break;
     case tenant::Kind::project:
-      command = tenant::CreateProject{id, *parent, name};
+      command = tenant::Command(tenant::CreateProject{id, *parent, name});
       break;
   }
-  if (body.time_zone) {
-    // Asked first, so that a refused tenant leaves nothing behind.
-    TRY(factory::judge(call.state(), command, call.context()));
-    TRY(define_zone(call, *body.time_zone));
-  }
   TRY(call.submit(command));
-  return view_of(call.state(), *tenant::find(call.state().tenant, id));
+  return view_of(call, *tenant::find(call.state().tenant, id));
 }
 
 Result<OrgView> get_org(Call& call) {
   TRY_ASSIGN(const tenant::Node* const node, named(call));
-  return view_of(call.state(), *node);
+  return view_of(call, *node);
 }
 
 Result<Page<OrgView>> list_orgs(Call& call) {
@@ -106,12 +119,26 @@ Result<Page<OrgView>> list_orgs(Call& call) {
   std::vector<OrgView> visible;
   for (const tenant::Node* node : tenant::list(call.state().tenant, below)) {
     if (call.may(node->id, Resource::org, Action::list)) {
-      visible.push_back(view_of(call.state(), *node));
+      visible.push_back(view_of(call, *node));
     }
   }
   return paginate<OrgView>(
       call, visible, [](const OrgView& view) { return view.path; },
       [](const OrgView& view) { return view; });
+}
+
+struct ChangeOrg {
+  std::string time_zone;
+};
+DESCRIBE(ChangeOrg, time_zone)
+
+Result<OrgView> change_org(Call& call, const ChangeOrg& body) {
+  TRY_ASSIGN(const tenant::Node* const node, named(call));
+  const OrgId id = node->id;
+  if (node->kind != tenant::Kind::tenant) return invalid("belongs to a tenant").at("time_zone");
+  TRY_ASSIGN(Zone zone, zone_of(call, body.time_zone));
+  TRY(call.submit(factory::OwnCommand(factory::SetTimeZone{id, std::move(zone)})));
+  return view_of(call, *tenant::find(call.state().tenant, id));
 }
 
 struct SuspendOrg {
@@ -123,14 +150,14 @@ Result<OrgView> suspend_org(Call& call, const SuspendOrg& body) {
   TRY_ASSIGN(const tenant::Node* const node, named(call));
   const OrgId id = node->id;
   TRY(call.submit(tenant::Command(tenant::Suspend{id, body.why})));
-  return view_of(call.state(), *tenant::find(call.state().tenant, id));
+  return view_of(call, *tenant::find(call.state().tenant, id));
 }
 
 Result<OrgView> resume_org(Call& call) {
   TRY_ASSIGN(const tenant::Node* const node, named(call));
   const OrgId id = node->id;
   TRY(call.submit(tenant::Command(tenant::Resume{id})));
-  return view_of(call.state(), *tenant::find(call.state().tenant, id));
+  return view_of(call, *tenant::find(call.state().tenant, id));
 }
 
 Result<Nothing> close_org(Call& call) {
@@ -150,6 +177,10 @@ Table org_routes() {
                         Action::list, with_page({{"below", "path or id of the node to begin at"}})),
       route<&get_org>(Method::get, "/api/v1/orgs/{org}", "get_org", "One node of the tree",
                       Resource::org, Action::read),
+      route<&change_org>(Method::patch, "/api/v1/orgs/{org}", "change_org",
+                         "Change a tenant's time zone: billing periods follow it from the end of "
+                         "the present one on",
+                         Resource::org, Action::update),
       route<&suspend_org>(Method::post, "/api/v1/orgs/{org}/suspend", "suspend_org",
                           "Stop new work at and below a node", Resource::org, Action::update),
       route<&resume_org>(Method::post, "/api/v1/orgs/{org}/resume", "resume_org",

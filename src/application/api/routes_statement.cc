@@ -14,6 +14,7 @@ using access::Resource;
 using http::Method;
 
 struct LineView {
+  std::string id;        // for: bessemer explain charge ID
   std::string project_path;
   pricing::Meter meter = pricing::Meter::requests;
   std::string sku;
@@ -28,7 +29,7 @@ struct LineView {
   bool simulated = false;
   PriceBookId price_version;
 };
-DESCRIBE(LineView, project_path, meter, sku, what, key, subject, units, unit, quantity, amount,
+DESCRIBE(LineView, id, project_path, meter, sku, what, key, subject, units, unit, quantity, amount,
          unpriced, simulated, price_version)
 
 struct TotalView {
@@ -46,9 +47,13 @@ struct StatementView {
   std::vector<TotalView> grouped;  // with `by`
   bool complete = true;            // false: some lines have no price
   std::optional<InvoiceId> invoice;
+  std::string zone;                // whose calendar the period follows
+  std::vector<LineView> borne;     // by the cost accounts of shared endpoints: no part of totals
+  std::vector<Money> borne_totals;
+  std::vector<Money> payable;      // the invoice's total, or what it would be by now before tax
 };
 DESCRIBE(StatementView, tenant_path, from, until, lines, adjustments, totals, grouped, complete,
-         invoice)
+         invoice, zone, borne, borne_totals, payable)
 
 std::vector<Money> amounts_of(const std::map<Currency, Wide>& sums) {
   std::vector<Money> amounts;
@@ -75,6 +80,14 @@ Result<Instant> period_at(const Call& call) {
   return from_text(std::type_identity<Instant>{}, std::string(*text) + "-15T12:00:00Z");
 }
 
+std::map<Currency, Wide> sum_of(const std::vector<billing::StatementLine>& lines) {
+  std::map<Currency, Wide> sums;
+  for (const billing::StatementLine& line : lines) {
+    if (!line.unpriced) sums[line.amount.currency] += line.amount.nano;
+  }
+  return sums;
+}
+
 // The statement of a node: its tenant's, narrowed to the project when the node is one.
 Result<billing::Statement> statement_of(Call& call, OrgId& org) {
   TRY_ASSIGN(org, queried_org(call, "org"));
@@ -91,12 +104,41 @@ Result<billing::Statement> statement_of(Call& call, OrgId& org) {
     std::erase_if(statement.lines, [&](const billing::StatementLine& line) {
       return !tenant::is_within(call.state().tenant, line.key.project, org);
     });
-    statement.totals.clear();
-    for (const billing::StatementLine& line : statement.lines) {
-      if (!line.unpriced) statement.totals[line.amount.currency] += line.amount.nano;
-    }
+    std::erase_if(statement.borne, [&](const billing::StatementLine& line) {
+      return !tenant::is_within(call.state().tenant, line.key.project, org);
+    });
+    statement.totals = sum_of(statement.lines);
+    statement.borne_totals = sum_of(statement.borne);
   }
   return statement;
+}
+
+LineView view_of(const factory::State& state, const billing::StatementLine& line) {
+  LineView one;
+  one.id = billing::line_id(line.key);
+  one.project_path = tenant::path_of(state.tenant, line.key.project);
+  one.meter = line.key.meter;
+  one.sku = line.key.sku;
+  one.what = what_of(state, line.key.subject);
+  one.key = line.key.key;
+  one.subject = line.key.subject;
+  one.units = line.units;
+  one.unit = line.unit;
+  one.quantity = line.quantity;
+  one.amount = line.amount;
+  one.unpriced = line.unpriced;
+  one.simulated = line.simulated;
+  one.price_version = line.key.version;
+  return one;
+}
+
+// What is to be paid, per real currency.
+std::vector<Money> payable_of(const billing::Statement& statement) {
+  if (statement.invoice) return {statement.invoice->total};
+  std::map<Currency, Wide> sums = statement.totals;
+  sums.erase(simulated_currency);
+  for (const auto& one : statement.adjustments) sums[one.amount.currency] += one.amount.nano;
+  return amounts_of(sums);
 }
 
 Result<StatementView> get_statement(Call& call) {
@@ -111,22 +153,14 @@ Result<StatementView> get_statement(Call& call) {
   view.complete = statement.complete;
   if (statement.invoice) view.invoice = statement.invoice->id;
   for (const billing::StatementLine& line : statement.lines) {
-    LineView one;
-    one.project_path = tenant::path_of(call.state().tenant, line.key.project);
-    one.meter = line.key.meter;
-    one.sku = line.key.sku;
-    one.what = what_of(call.state(), line.key.subject);
-    one.key = line.key.key;
-    one.subject = line.key.subject;
-    one.units = line.units;
-    one.unit = line.unit;
-    one.quantity = line.quantity;
-    one.amount = line.amount;
-    one.unpriced = line.unpriced;
-    one.simulated = line.simulated;
-    one.price_version = line.key.version;
-    view.lines.push_back(std::move(one));
+    view.lines.push_back(view_of(call.state(), line));
   }
+  for (const billing::StatementLine& line : statement.borne) {
+    view.borne.push_back(view_of(call.state(), line));
+  }
+  view.borne_totals = amounts_of(statement.borne_totals);
+  view.zone = statement.zone;
+  if (org == statement.tenant) view.payable = payable_of(statement);  // a project has no invoice
   if (const auto by = call.query("by")) {
     const auto dimension = enum_from_text<billing::Dimension>(*by);
     if (!dimension) {

@@ -14,6 +14,8 @@ Table secret_routes();     // routes_secret.cc
 Table audit_routes();      // routes_audit.cc
 Table price_routes();      // routes_price.cc: price books
 Table budget_routes();     // routes_budget.cc
+Table ledger_routes();     // routes_ledger.cc: transfers, wallets, credit notes, leases, margins
+Table explain_routes();    // routes_explain.cc: what is behind a charge, a refusal
 Table statement_routes();  // routes_statement.cc: statements, invoices, ledger, exports
 Table node_routes();       // routes_node.cc: nodes, pools, queues
 Table workload_routes();   // routes_workload.cc: jobs and services

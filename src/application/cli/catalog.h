@@ -25,6 +25,7 @@ std::vector<std::string> all_requests();
 
 std::vector<Command> organisation_commands();
 std::vector<Command> money_commands();
+std::vector<Command> ledger_commands();
 std::vector<Command> work_commands();
 std::vector<Command> data_commands();
 std::vector<Command> platform_commands();

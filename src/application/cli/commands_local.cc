@@ -179,8 +179,8 @@ std::vector<Command> local_commands() {
 
 std::vector<Command> all_commands() {
   std::vector<Command> all;
-  for (auto part : {&work_commands, &data_commands, &money_commands, &organisation_commands,
-                    &platform_commands, &local_commands}) {
+  for (auto part : {&work_commands, &data_commands, &money_commands, &ledger_commands,
+                    &organisation_commands, &platform_commands, &local_commands}) {
     for (Command& command : part()) all.push_back(std::move(command));
   }
   return all;

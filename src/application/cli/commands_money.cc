@@ -22,7 +22,7 @@ const Noun line = {"line", "key",
                    {{"PROJECT", "project_path|key.project"}, {"METER", "meter|key.meter"},
                     {"SKU", "sku|key.sku"}, {"WHAT", "what|key.endpoint|key.workload"},
                     {"QUANTITY", "units|quantity", Show::number}, {"UNIT", "unit"},
-                    {"AMOUNT", "amount", Show::number}, {"NOTE", "note"}}};
+                    {"AMOUNT", "amount", Show::number}, {"NOTE", "note"}, {"LINE", "id"}}};
 const Noun invoice = {"invoice", "number|id",
                       {{"NUMBER", "number"}, {"TENANT", "tenant_path|tenant"},
                        {"FROM", "from", Show::moment}, {"TOTAL", "total", Show::number},
@@ -35,6 +35,47 @@ const Noun entry = {"entry", "sequence",
                      {"RESOURCE", "resource"}, {"TARGET", "target"}, {"FROM", "from"},
                      {"RESULT", "outcome"}, {"REASON", "reason"}}};
 
+// What a reader must not overlook of a line.
+Document noted(Document lines) {
+  for (auto& [unnamed, one] : lines.members) {
+    if (one.text("unpriced") == "true") one.set("note", Document::of("has no price"));
+    else if (one.text("simulated") == "true") one.set("note", Document::of("simulated"));
+  }
+  return lines;
+}
+
+// Amounts one a line, those of simulated pools told apart.
+std::string sums(std::string_view title, const Document& answer, std::string_view part) {
+  const Document* amounts = answer.find(part);
+  if (amounts == nullptr) return {};
+  std::string out;
+  for (const auto& [unnamed, one] : amounts->members) {
+    const bool simulated = one.scalar.ends_with(" SIM");
+    out += std::string(title) + "  " + one.scalar +
+           (simulated ? "  (simulated: on no invoice)" : "") + "\n";
+  }
+  return out;
+}
+
+void show_parts(Session& session, const Document& answer) {
+  for (const std::string_view part : {"grouped", "adjustments"}) {
+    const Document* rows = answer.find(part);
+    if (rows == nullptr || rows->members.empty()) continue;
+    std::vector<const Document*> shown;
+    for (const auto& [unnamed, row] : rows->members) shown.push_back(&row);
+    session.print("\n" + render_table({{"OF", "of|description|kind"},
+                                       {"AMOUNT", "amounts|amount", Show::number}},
+                                      shown, session.terminal().now(), 0));
+  }
+}
+
+// The head of a statement or invoice: whose, and which days of whose calendar.
+std::string heading(const Document& answer) {
+  if (answer.text("from").empty()) return {};
+  return printable(answer.text("tenant_path")) + "  " + answer.text("from") + " to " +
+         answer.text("until") + "  (" + printable(answer.text("zone")) + ")\n\n";
+}
+
 // A statement is lines and then what they come to.
 Result<int> show_statement(Session& session) {
   TRY_ASSIGN(Remote* const remote, session.remote());
@@ -46,24 +87,42 @@ Result<int> show_statement(Session& session) {
     TRY(session.show(answer));
     return 0;
   }
-  Document noted = *lines;
-  for (auto& [unnamed, one] : noted.members) {
-    if (one.text("unpriced") == "true") one.set("note", Document::of("has no price"));
-    else if (one.text("simulated") == "true") one.set("note", Document::of("simulated"));
+  session.print(heading(answer));
+  TRY(session.show(noted(*lines)));
+  show_parts(session, answer);
+  if (const Document* borne = answer.find("borne"); borne != nullptr && !borne->members.empty()) {
+    session.print("\nborne by endpoints whose callers pay by the token; no part of the total\n");
+    TRY(session.show(noted(*borne)));
+    session.print(sums("borne", answer, "borne_totals"));
   }
-  TRY(session.show(noted));
-  for (const std::string_view part : {"grouped", "adjustments"}) {
-    const Document* rows = answer.find(part);
-    if (rows == nullptr || rows->members.empty()) continue;
-    std::vector<const Document*> shown;
-    for (const auto& [unnamed, row] : rows->members) shown.push_back(&row);
-    session.print("\n" + render_table({{"OF", "of|description|kind"},
-                                       {"AMOUNT", "amounts|amount", Show::number}},
-                                      shown, session.terminal().now(), 0));
-  }
-  const Column total{"", "totals", Show::words};
-  session.print("\ntotal  " + show(answer, total, {}) + "\n");
+  session.print("\n" + sums("total", answer, "totals") + sums("to pay", answer, "payable"));
   if (answer.text("complete") == "false") session.print("some lines have no price yet\n");
+  if (!lines->members.empty() && lines->members.front().second.find("id") != nullptr) {
+    session.print("what is behind a line: bessemer explain charge LINE\n");
+  }
+  return 0;
+}
+
+// One invoice: what is to be paid and what it is made of.
+Result<int> show_invoice(Session& session) {
+  TRY_ASSIGN(Remote* const remote, session.remote());
+  TRY_ASSIGN(const Asked asked, ask(session));
+  TRY_ASSIGN(const Document answer, remote->get(asked.target));
+  TRY_ASSIGN(const Output how, session.output());
+  if (how != Output::table) {
+    TRY(session.show(answer));
+    return 0;
+  }
+  session.print("invoice " + answer.text("number") + "  " + heading(answer));
+  session.print("usage  " + answer.text("statement") + "  (" + answer.text("line_count") +
+                " lines, sha256 " + answer.text("lines").substr(0, 12) + ")\n");
+  show_parts(session, answer);
+  session.print("\ntotal  " + answer.text("total") + "\n");
+  if (!answer.text("waiver").empty()) {
+    session.print("lines without a price were let go: " + printable(answer.text("waiver")) + "\n");
+  }
+  session.print("its lines: bessemer statement -p " + printable(answer.text("tenant_path")) +
+                " --period MONTH\n");
   return 0;
 }
 
@@ -113,7 +172,9 @@ std::vector<Command> bill_commands() {
       {.path = "statement", .summary = "what was used and what it costs, line by line",
        .method = "GET", .target = "/api/v1/statement", .noun = &line, .project = "?org",
        .options = period, .run = &show_statement,
-       .details = "  bessemer statement -p acme --by model"},
+       .details = "  bessemer statement -p acme --by model\n"
+                  "  Simulated accelerators are charged in SIM, which reaches no invoice. To check "
+                  "it with another\n  program: bessemer statement export, bessemer price export."},
       {.path = "statement export", .summary = "the same as CSV, to be checked by another program",
        .method = "GET", .target = "/api/v1/statement/usage.csv", .project = "?org",
        .options = {{"period", 0, "MONTH", "2026-11; the present one when left out", As::text,
@@ -125,7 +186,7 @@ std::vector<Command> bill_commands() {
        .target = "/api/v1/invoices", .noun = &invoice, .project = "?org"},
       {.path = "invoice get", .summary = "one invoice", .method = "GET",
        .target = "/api/v1/invoices/{INVOICE}", .noun = &invoice,
-       .operands = {{"INVOICE", "an id"}}},
+       .operands = {{"INVOICE", "an id"}}, .run = &show_invoice},
       {.path = "invoice close", .summary = "close a tenant's period", .method = "POST",
        .target = "/api/v1/invoices", .noun = &invoice, .project = "org",
        .operands = {{"PERIOD", "2026-11", Times::once, As::text, "period"}},

@@ -60,15 +60,52 @@ TEST(Calls, NamesAreLookedUp) {
 
 TEST(Calls, AStatementAddsUp) {
   ScriptedServer server({{"GET /api/v1/statement?org=acme", {{200,
-      R"({"lines":[{"project_path":"acme/v","meter":"gpu_time","sku":"sim-a","units":"0.5",)"
-      R"("unit":"GPU-hour","amount":"1.25 SIM","simulated":true}],"adjustments":[],)"
-      R"("totals":["1.25 SIM","0.1 USD"],"complete":true})"}}}});
+      R"({"tenant_path":"acme","from":"2026-05-01T00:00:00Z","until":"2026-06-01T00:00:00Z",)"
+      R"("zone":"UTC","lines":[{"id":"line_1","project_path":"acme/v","meter":"gpu_time",)"
+      R"("sku":"sim-a","units":"0.5","unit":"GPU-hour","amount":"1.25 SIM","simulated":true}],)"
+      R"("adjustments":[{"description":"outage","amount":"-0.1 USD"}],)"
+      R"("borne":[{"id":"line_2","project_path":"acme/v","meter":"gpu_time","sku":"a",)"
+      R"("what":"endpoint chat","units":"2","unit":"GPU-hour","amount":"4 USD"}],)"
+      R"("borne_totals":["4 USD"],"totals":["1.25 SIM","0.3 USD"],"payable":["0.2 USD"],)"
+      R"("complete":true})"}}}});
   FakeTerminal terminal;
   EXPECT_EQ(run_words("statement -p acme", terminal, server.around()), 0) << terminal.said;
   EXPECT_EQ(terminal.shown,
-            "PROJECT  METER     SKU    WHAT  QUANTITY  UNIT        AMOUNT  NOTE\n"
-            "acme/v   gpu_time  sim-a  -          0.5  GPU-hour  1.25 SIM  simulated\n"
-            "\ntotal  1.25 SIM,0.1 USD\n");
+            "acme  2026-05-01T00:00:00Z to 2026-06-01T00:00:00Z  (UTC)\n\n"
+            "PROJECT  METER     SKU    WHAT  QUANTITY  UNIT        AMOUNT  NOTE       LINE\n"
+            "acme/v   gpu_time  sim-a  -          0.5  GPU-hour  1.25 SIM  simulated  line_1\n"
+            "\nOF        AMOUNT\noutage  -0.1 USD\n"
+            "\nborne by endpoints whose callers pay by the token; no part of the total\n"
+            "PROJECT  METER     SKU  WHAT           QUANTITY  UNIT      AMOUNT  NOTE  LINE\n"
+            "acme/v   gpu_time  a    endpoint chat         2  GPU-hour   4 USD  -     line_2\n"
+            "borne  4 USD\n"
+            "\ntotal  1.25 SIM  (simulated: on no invoice)\ntotal  0.3 USD\n"
+            "to pay  0.2 USD\n"
+            "what is behind a line: bessemer explain charge LINE\n");
+}
+
+TEST(Calls, AChargeAndARefusalAreExplained) {
+  ScriptedServer server(
+      {{"GET /api/v1/charges/line_1/explanation", {{200,
+        R"({"id":"line_1","sentence":"2 x GPU-hour is 4 USD","rounding":"a x b / c = d nano",)"
+        R"("line":{"zone":"UTC"},"records":[{"sequence":7,"recorded_at":"2026-05-01T00:00:00Z",)"
+        R"("source":"alc_1","from":"2026-05-01T00:00:00Z","until":"2026-05-01T02:00:00Z",)"
+        R"("quantity":"72","amount":"4 USD"}],"record_count":1,"agrees":true})"}}},
+       {"GET /api/v1/refusals/17/explanation", {{200,
+        R"({"sentence":"budget is used up","rule":"every budget","next":"raise it",)"
+        R"("budgets":[{"name":"cap","path":"acme","limit":"1 USD","used":"1 USD",)"
+        R"("held":"0 USD","leased":"0 USD"}]})"}}}});
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("explain charge line_1", terminal, server.around()), 0) << terminal.said;
+  EXPECT_NE(terminal.shown.find("2 x GPU-hour is 4 USD\na x b / c = d nano\n"), std::string::npos);
+  EXPECT_NE(terminal.shown.find("alc_1"), std::string::npos);
+  EXPECT_NE(terminal.shown.find("1 records; they add up\n"), std::string::npos);
+  terminal.shown.clear();
+  EXPECT_EQ(run_words("explain refusal 17", terminal, server.around()), 0) << terminal.said;
+  EXPECT_EQ(terminal.shown,
+            "budget is used up\nrule: every budget\nnext: raise it\n\n"
+            "BUDGET  ON    LIMIT   USED   HELD  LEASED\n"
+            "cap     acme  1 USD  1 USD  0 USD   0 USD\n");
 }
 
 TEST(Calls, NobodyAnswers) {

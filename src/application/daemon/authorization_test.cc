@@ -122,6 +122,7 @@ const std::map<std::string, Case>& cases() {
       {"create_org", {"", R"({"kind":"group","path":"acme/new"})"}},
       {"list_orgs", {"?below=acme", ""}},
       {"get_org", {}},
+      {"change_org", {"", R"({"time_zone":"Europe/Berlin"})"}},
       {"suspend_org", {"", R"({"why":"test"})"}},
       {"resume_org", {}},
       {"close_org", {}},
@@ -207,6 +208,18 @@ const std::map<std::string, Case>& cases() {
       {"get_invoice", {}},
       {"list_accounts", {org, ""}},
       {"check_ledger", {}},
+      {"list_transfers", {org, ""}},
+      {"get_transfer", {}},
+      {"list_wallets", {org, ""}},
+      {"top_up_wallet", {"", R"({"org":"acme","amount":"1 USD"})"}},
+      {"issue_credit_note", {"", R"({"org":"acme","amount":"1 USD","description":"d"})"}},
+      {"add_charge", {"", R"({"org":"acme","amount":"1 USD","description":"d"})"}},
+      {"list_leases", {}},
+      {"write_off_gateway",
+       {"", R"({"gateway":"gw_00000000000000000000000001","epoch":1,"reason":"r"})"}},
+      {"get_margin", {}},
+      {"explain_charge", {}},
+      {"explain_refusal", {}},
       {"list_nodes", {}},
       {"get_node", {}},
       {"cordon_node", {"", "{}"}},
@@ -281,6 +294,10 @@ std::map<std::string, std::string> things_of_acme(Running& daemon) {
   things["book"] = "standard";
   things["invoice"] = "inv_00000000000000000000000001";
   things["counted"] = "keys";
+  things["transfer"] =
+      make("POST", "/api/v1/wallets/top-ups", R"({"org":"acme","amount":"1 USD"})");
+  things["charge"] = things["transfer"];
+  things["refusal"] = things["job"];
   things["name"] = "token";
   things["alias"] = "champion";
   return things;

@@ -2,6 +2,7 @@
 #include "application/daemon/gateways.h"
 
 #include <cstring>
+#include <set>
 
 #include "application/daemon/configuration.h"
 #include "application/daemon/log.h"
@@ -72,9 +73,9 @@ class Gateways::Peer final : public real::ConnectionUser {
       calls = ping->calls;
       send(control::FromDaemon(control::Pong{ping->serial}));
     } else if (const auto* back = std::get_if<lease::Reduce>(&message)) {
-      const auto* one = lease::find(gateways_.engine_.state().lease, back->lease);
-      if (one == nullptr || one->gateway != gateway) return;  // only its holder gives it back
-      (void)gateways_.engine_.submit(lease::Command(*back), gateways_.observed()).has_value();
+      lease::Reduce reduce = *back;
+      reduce.gateway = gateway;  // it speaks for itself, whatever it says
+      (void)gateways_.engine_.submit(lease::Command(reduce), gateways_.observed()).has_value();
     } else if (const auto* alert = std::get_if<control::Alert>(&message)) {
       ++gateways_.alerts_;
       log_line("warning", "a gateway raises an alert",
@@ -99,6 +100,7 @@ class Gateways::Peer final : public real::ConnectionUser {
     refusal.from = "gateway";
     refusal.reason = refused.reason;
     refusal.request = refused.request;
+    refusal.what = refused.what;
     Context context = gateways_.observed();
     context.key = refused.key;
     if (const auto* key = access::find(gateways_.engine_.state().access, refused.key)) {
@@ -205,21 +207,19 @@ void Gateways::hello(Peer& peer, const control::Hello& hello) {
     }
   }
   const lease::State& leases = engine_.state().lease;
-  const auto newest = leases.newest.find(peer.gateway);
-  std::uint64_t epoch = newest == leases.newest.end() ? 0 : newest->second;
+  std::uint64_t epoch = lease::newest_epoch(leases, peer.gateway);
   // A gateway that outlived the daemon goes on with its epoch; a new process begins the next.
   const auto known = leases.epochs.find({peer.gateway, epoch});
   const bool goes_on =
       hello.epoch != 0 && hello.epoch == epoch && known != leases.epochs.end() &&
       known->second.status != lease::EpochStatus::written_off;
-  if (!goes_on) {
-    ++epoch;
-    const auto opened =
-        engine_.submit(lease::Command(lease::OpenEpoch{peer.gateway, epoch}), observed());
-    if (!opened) {
-      peer.send(control::FromDaemon(control::Refused{to_text(opened.error())}));
-      return lost(peer);
-    }
+  if (!goes_on) ++epoch;
+  // Its own again is nothing new, unless it was called lost meanwhile: then it lives again.
+  const auto opened =
+      engine_.submit(lease::Command(lease::OpenEpoch{peer.gateway, epoch}), observed());
+  if (!opened) {
+    peer.send(control::FromDaemon(control::Refused{to_text(opened.error())}));
+    return lost(peer);
   }
   peer.epoch = epoch;
   peer.said = hello;
@@ -329,6 +329,19 @@ void Gateways::update() {
     const bool follows = peer->version == before && before != 0;
     peer->version = configuration_.version;
     answer(*peer, follows ? delta : configuration_);
+  }
+}
+
+void Gateways::maintain() {
+  std::set<lease::EpochKey> connected;
+  for (const auto& [number, peer] : peers_) {
+    if (peer->epoch != 0) connected.emplace(peer->gateway, peer->epoch);
+  }
+  for (const auto& [gateway, epoch] :
+       absence_.due(engine_.state().lease, connected, clock_.now())) {
+    log_line("warning", "a gateway has not been heard of; its money waits for its usage log",
+             {{"gateway", to_text(gateway)}, {"epoch", std::to_string(epoch)}});
+    (void)engine_.submit(lease::Command(lease::Lose{gateway, epoch}), observed()).has_value();
   }
 }
 

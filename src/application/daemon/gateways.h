@@ -12,6 +12,7 @@
 #include "application/daemon/usage_sealer.h"
 #include "application/engine/engine.h"
 #include "compute/executor/local/local.h"
+#include "governance/lease/absence.h"
 #include "world/real/connection.h"
 #include "world/real/listener.h"
 
@@ -31,6 +32,8 @@ class Gateways {
   Result<void> listen(const real::Address& address);
   // Sends what has changed to every gateway; cheap when nothing has. Once per turn of the loop.
   void update();
+  // Calls lost whom nobody has heard of for a lease's lifetime. Once in a while.
+  void maintain();
   // Asks every gateway to take no new requests, to end the running ones and to leave.
   void drain(Duration patience);
   std::size_t connected() const;
@@ -60,6 +63,7 @@ class Gateways {
   world::Entropy& entropy_;
   KeyClaims claims_;
   UsageIntake intake_;
+  lease::Absence absence_;
   UsageSealer sealer_;
   std::unique_ptr<real::Listener> listener_;
   std::map<std::uint64_t, std::unique_ptr<Peer>> peers_;
