@@ -1,5 +1,7 @@
 // Bytes up and down: uploads that can be resumed, trees by digest, and what a project keeps.
+#include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "application/api/lookup.h"
 #include "application/api/page.h"
@@ -56,13 +58,40 @@ struct UploadView {
 };
 DESCRIBE(UploadView, id, arrived)
 
-// The same upload for the same bytes of a tenant: begun again, it goes on.
-UploadId upload_id(OrgId tenant, const Digest& digest) {
-  const Digest name = sha256("upload " + to_text(tenant) + " " + to_text(digest));
+// The same upload for the same bytes of a project: begun again, it goes on.
+UploadId upload_id(OrgId project, const Digest& digest) {
+  const Digest name = sha256("upload " + to_text(project) + " " + to_text(digest));
   UploadId id;
   std::memcpy(&id.high, name.bytes.data(), 8);
   std::memcpy(&id.low, name.bytes.data() + 8, 8);
   return id;
+}
+
+// Room in the storage quota for one upload more. What has been announced counts until it is
+// published or expires.
+Result<void> check_room(Call& call, const artifact::Upload& upload) {
+  const auto path = tenant::ancestors(call.state().tenant, upload.project);
+  const auto room = quota::headroom(call.state().quota, path, quota::Counted::storage_bytes);
+  std::uint64_t wanted = upload.bytes, count = 0;
+  for (const auto& [id, other] : call.services().store.uploads) {
+    if (id == upload.id || other.project != upload.project) continue;
+    wanted += other.bytes;
+    ++count;
+  }
+  if (count >= artifact::max_tree_files) {
+    return exhausted("at most 200000 uploads of a project may wait to be published")
+        .fix("publish the tree that they belong to");
+  }
+  if (!room.node || wanted <= room.left) return {};
+  std::string what = "the storage quota has " + std::to_string(room.left) + " bytes left";
+  if (wanted > upload.bytes) {
+    what += ", of which " + std::to_string(wanted - upload.bytes) +
+            " belong to uploads that are not published yet";
+  }
+  return exhausted(std::move(what))
+      .at("bytes")
+      .because("quota_exhausted")
+      .fix("delete what is not needed, or ask for a larger quota");
 }
 
 template <class View>
@@ -88,33 +117,34 @@ Result<void> begin_upload(const std::shared_ptr<Call>& call, const server::Respo
   TRY(call->permit(project));
   TRY(tenant::open_node(call->state().tenant, project));
   if (!body.rest.digest) return invalid("is required").at("digest");
-  const auto path = tenant::ancestors(call->state().tenant, project);
-  const auto room = quota::headroom(call->state().quota, path, quota::Counted::storage_bytes);
-  if (room.node && body.rest.bytes > room.left) {
-    return exhausted("the storage quota has " + std::to_string(room.left) + " bytes left")
-        .at("bytes")
-        .because("quota_exhausted")
-        .fix("delete what is not needed, or ask for a larger quota");
-  }
   artifact::Upload upload;
   upload.tenant = tenant::tenant_of(call->state().tenant, project);
-  upload.id = upload_id(upload.tenant, body.rest.digest);
+  upload.project = project;
+  upload.id = upload_id(project, body.rest.digest);
   upload.bytes = body.rest.bytes;
+  upload.digest = body.rest.digest;
   upload.started_at = call->now();
-  call->services().store.uploads[upload.id] = {project, upload.tenant, body.rest.digest};
-  answer_from_store(call, responder, [upload](artifact::Store& store) -> Result<Reply> {
-    auto arrived = store.arrived(upload.tenant, upload.id);
-    if (!arrived) {
+  TRY(check_room(*call, upload));
+  call->services().store.uploads.emplace(upload.id, upload);
+  call->services().store.post([=](artifact::Store& store) -> StoreQueue::Then {
+    auto reply = std::make_shared<Result<Reply>>([&]() -> Result<Reply> {
       TRY(store.begin(upload));
-      TRY_ASSIGN(arrived, store.arrived(upload.tenant, upload.id));
-    }
-    return reply_of(UploadView{upload.id, *arrived});
+      TRY_ASSIGN(const std::uint64_t arrived, store.arrived(upload.tenant, upload.id));
+      return reply_of(UploadView{upload.id, arrived});
+    }());
+    return [=] {
+      // One that was begun before with another size is still that one.
+      if (!*reply && (*reply).error().code != Code::conflict) {
+        call->services().store.uploads.erase(upload.id);
+      }
+      call->answer(responder, std::move(*reply));
+    };
   });
   return {};
 }
 
 // The upload named by the part {upload}, which the caller may go on with.
-Result<std::pair<UploadId, UploadBegun>> named_upload(Call& call) {
+Result<artifact::Upload> named_upload(Call& call) {
   const auto unknown = [] {
     return not_found("no such upload is under way").fix("begin it again: it goes on");
   };
@@ -123,11 +153,11 @@ Result<std::pair<UploadId, UploadBegun>> named_upload(Call& call) {
   const auto found = call.services().store.uploads.find(*id);
   if (found == call.services().store.uploads.end()) return unknown();
   if (!call.permit(found->second.project)) return unknown();
-  return *found;
+  return found->second;
 }
 
 Result<void> append_upload(const std::shared_ptr<Call>& call, const server::Responder& responder) {
-  TRY_ASSIGN(const auto named, named_upload(*call));
+  TRY_ASSIGN(const artifact::Upload upload, named_upload(*call));
   const auto offset = parse_unsigned(call->query("offset").value_or(""));
   if (!offset) return invalid("must be a whole number").at("offset");
   if (call->services().store.waiting() > max_waiting) {
@@ -136,20 +166,29 @@ Result<void> append_upload(const std::shared_ptr<Call>& call, const server::Resp
   // The body lives until the answer: the request is not over before that.
   answer_from_store(call, responder, [=, piece = std::string(call->body())](
                                          artifact::Store& store) -> Result<Reply> {
-    const auto& [id, upload] = named;
-    TRY_ASSIGN(const std::uint64_t arrived, store.append(upload.tenant, id, *offset, piece));
-    return reply_of(UploadView{id, arrived});
+    TRY_ASSIGN(const std::uint64_t arrived,
+               store.append(upload.tenant, upload.id, *offset, piece));
+    return reply_of(UploadView{upload.id, arrived});
   });
   return {};
 }
 
+// Bytes that are not what was announced are dropped, and the upload with them.
 Result<void> commit_upload(const std::shared_ptr<Call>& call, const server::Responder& responder) {
-  TRY_ASSIGN(const auto named, named_upload(*call));
-  answer_from_store(call, responder, [=](artifact::Store& store) -> Result<Reply> {
-    const auto& [id, upload] = named;
-    TRY(store.commit(upload.tenant, id, upload.digest));
-    TRY_ASSIGN(const std::uint64_t bytes, store.blob_bytes(upload.tenant, upload.digest));
-    return reply_of(UploadView{id, bytes});
+  TRY_ASSIGN(const artifact::Upload upload, named_upload(*call));
+  call->services().store.post([=](artifact::Store& store) -> StoreQueue::Then {
+    const auto blob = std::make_shared<Result<artifact::Blob>>(
+        store.commit(upload.tenant, upload.id, upload.digest));
+    return [=] {
+      auto& uploads = call->services().store.uploads;
+      if (*blob) {
+        const auto known = uploads.find(upload.id);
+        if (known != uploads.end()) known->second.committed = true;
+        return call->answer(responder, reply_of(UploadView{upload.id, (*blob)->bytes}));
+      }
+      if ((*blob).error().code == Code::invalid) uploads.erase(upload.id);
+      call->answer(responder, (*blob).error());
+    };
   });
   return {};
 }
@@ -164,17 +203,76 @@ struct TreeView {
 };
 DESCRIBE(TreeView, tree, missing, bytes, files)
 
+// Blobs that a project may name: what it uploaded, and what its own trees hold. That the tenant's
+// other projects have the same bytes is nothing it can ask.
+struct Nameable {
+  std::set<Digest> uploaded;
+  std::vector<Digest> trees;  // newest first
+};
+
+constexpr std::size_t searched_trees = 10'000;     // further ones: their blobs are sent again
+constexpr std::size_t searched_files = 2'000'000;
+
+Nameable nameable_by(Call& call, OrgId project) {
+  Nameable names;
+  for (const auto& [id, upload] : call.services().store.uploads) {
+    if (upload.committed && upload.project == project) names.uploaded.insert(upload.digest);
+  }
+  const auto held = call.state().artifact.projects.find(project);
+  if (held == call.state().artifact.projects.end()) return names;
+  std::vector<const artifact::Artifact*> all;
+  for (const auto& [digest, one] : held->second.artifacts) all.push_back(&one);
+  std::ranges::sort(all, std::ranges::greater(),
+                    [](const auto* one) { return std::pair(one->created_at, one->digest); });
+  if (all.size() > searched_trees) all.resize(searched_trees);
+  for (const artifact::Artifact* one : all) names.trees.push_back(one->digest);
+  return names;
+}
+
+// The blobs of the manifest that the project must upload first, each once.
+Result<std::vector<Digest>> to_upload(const artifact::Store& store, OrgId tenant,
+                                      const Nameable& names,
+                                      const artifact::Manifest& manifest) {
+  std::set<Digest> wanted;
+  for (const artifact::Entry& entry : manifest.entries) {
+    if (!names.uploaded.contains(entry.digest)) wanted.insert(entry.digest);
+  }
+  std::size_t searched = 0;
+  for (const Digest& digest : names.trees) {
+    if (wanted.empty() || searched > searched_files) break;
+    TRY_ASSIGN(const artifact::Manifest own, store.tree(tenant, digest));
+    for (const artifact::Entry& entry : own.entries) wanted.erase(entry.digest);
+    searched += own.entries.size();
+  }
+  TRY_ASSIGN(const auto absent, store.missing(tenant, manifest));
+  wanted.insert(absent.begin(), absent.end());
+  return std::vector<Digest>(wanted.begin(), wanted.end());
+}
+
+// A published tree's uploads have served.
+void settle_uploads(Call& call, OrgId tenant, OrgId project, std::set<Digest> blobs) {
+  std::erase_if(call.services().store.uploads, [&](const auto& one) {
+    return one.second.committed && one.second.project == project &&
+           blobs.contains(one.second.digest);
+  });
+  call.services().store.post([=](artifact::Store& store) -> StoreQueue::Then {
+    (void)store.settle(tenant, project, blobs).has_value();  // else they expire
+    return {};
+  });
+}
+
 // The body is the tree's canonical text. Published when nothing is missing.
 Result<void> publish_tree(const std::shared_ptr<Call>& call, const server::Responder& responder) {
   TRY_ASSIGN(const OrgId project, queried_org(*call, "project"));
   TRY(tenant::open_node(call->state().tenant, project));
   TRY_ASSIGN(const artifact::Manifest manifest, artifact::parse_manifest(call->body()));
   const OrgId tenant = tenant::tenant_of(call->state().tenant, project);
+  const Nameable names = nameable_by(*call, project);
   call->services().store.post([=](artifact::Store& store) -> StoreQueue::Then {
     auto view = std::make_shared<Result<TreeView>>([&]() -> Result<TreeView> {
       TreeView made{artifact::digest_of(manifest), {}, artifact::bytes_of(manifest),
                     manifest.entries.size()};
-      TRY_ASSIGN(made.missing, store.missing(tenant, manifest));
+      TRY_ASSIGN(made.missing, to_upload(store, tenant, names, manifest));
       if (made.missing.empty()) TRY(store.publish(tenant, manifest));
       return made;
     }());
@@ -188,6 +286,9 @@ Result<void> publish_tree(const std::shared_ptr<Call>& call, const server::Respo
         publish.files = (*view)->files;
         const auto written = call->submit(artifact::Command(std::move(publish)));
         if (!written) return call->answer(responder, written.error());
+        std::set<Digest> blobs;
+        for (const artifact::Entry& entry : manifest.entries) blobs.insert(entry.digest);
+        settle_uploads(*call, tenant, project, std::move(blobs));
       }
       call->answer(responder, reply_of(**view));
     };

@@ -1,6 +1,6 @@
 // Garbage collection of artifacts: what no project refers to goes, and then its bytes.
 #pragma once
-#include "application/daemon/store_thread.h"
+#include "application/api/services.h"
 #include "application/engine/engine.h"
 
 namespace bessemer::daemon {
@@ -10,7 +10,8 @@ namespace bessemer::daemon {
 constexpr Duration artifact_grace = hours(24);
 constexpr std::size_t collected_at_once = 1'000;  // artifacts of one round
 
-// One round: facts first, bytes after they are durable. Loop's thread.
-void collect_garbage(engine::Engine& engine, StoreThread& store, const world::Clock& clock);
+// One round: facts first, bytes after they are durable, unless a backup reads. Loop's thread.
+void collect_garbage(engine::Engine& engine, api::StoreQueue& store, world::Disk& home,
+                     const world::Clock& clock);
 
 }  // namespace bessemer::daemon

@@ -9,6 +9,9 @@ Result<std::unique_ptr<StoreThread>> StoreThread::open(const std::string& direct
   TRY_ASSIGN(made->disk_, real::RealDisk::open_root(directory));
   TRY_ASSIGN(made->tree_, real::RealTree::open_root(directory));
   TRY_ASSIGN(made->store_, artifact::DirectoryStore::open(*made->disk_, *made->tree_));
+  for (const artifact::Upload& upload : made->store_->uploads()) {
+    made->uploads.emplace(upload.id, upload);
+  }
   made->thread_ = std::thread([thread = made.get()] { thread->run(); });
   return made;
 }

@@ -27,6 +27,8 @@ class StoreThread final : public api::StoreQueue {
   // Jobs that wait: callers that stream stop above a bound of their own.
   std::size_t waiting() const override;
   const std::string& directory() const { return directory_; }
+  // For reading beside this thread: see artifact::Store.
+  const artifact::Store& reader() const { return *store_; }
 
  private:
   StoreThread(std::string directory, real::Loop& loop) : directory_(std::move(directory)),

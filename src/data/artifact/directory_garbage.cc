@@ -72,6 +72,9 @@ Result<void> DirectoryStore::collect_trees(OrgId tenant, const std::set<Digest>&
 Result<void> DirectoryStore::collect_blobs(OrgId tenant, const std::set<Digest>& roots,
                                            Collected& done) {
   std::set<Digest> wanted = roots;
+  for (const auto& [_, upload] : uploads_) {
+    if (upload.committed && upload.tenant == tenant) wanted.insert(upload.digest);
+  }
   TRY_ASSIGN(const auto trees, names_in(disk_, layout::trees(tenant)));
   for (const std::string& name : trees) {
     const Digest digest = digest_named(name);
@@ -106,11 +109,10 @@ Result<void> DirectoryStore::collect_uploads(OrgId tenant, Instant before, Colle
   for (const std::string& name : names) {
     const auto id = from_text(std::type_identity<UploadId>{}, name);
     if (!id || !*id) continue;
-    const auto open = find_upload(tenant, *id);
     // Half-begun or half-removed ones have no description and are nobody's.
-    if (open && (*open)->about.started_at >= before) continue;
-    open_.erase(*id);
-    TRY(remove_all(layout::upload(tenant, *id)));
+    const auto known = uploads_.find(*id);
+    if (known != uploads_.end() && known->second.started_at >= before) continue;
+    TRY(forget_upload(tenant, *id));
     ++done.uploads;
   }
   return {};
@@ -119,9 +121,9 @@ Result<void> DirectoryStore::collect_uploads(OrgId tenant, Instant before, Colle
 Result<Collected> DirectoryStore::collect(OrgId tenant, const std::set<Digest>& roots,
                                           Instant before) {
   Collected done;
+  TRY(collect_uploads(tenant, before, done));
   TRY(collect_trees(tenant, roots, done));
   TRY(collect_blobs(tenant, roots, done));
-  TRY(collect_uploads(tenant, before, done));
   return done;
 }
 

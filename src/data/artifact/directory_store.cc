@@ -71,6 +71,7 @@ Result<void> DirectoryStore::remove_leftovers() {
         TRY(disk_.remove(layout::fresh(tenant) + "/" + name));
       }
     }
+    TRY(find_uploads(tenant));
     if (!disk_.exists(layout::laid(tenant))) continue;
     TRY_ASSIGN(const auto names, disk_.list(layout::laid(tenant)));
     for (const std::string& name : names) {
@@ -130,6 +131,51 @@ Result<void> DirectoryStore::name_blob(OrgId tenant, const std::string& made,
 
 // ---- uploads
 
+// One without a description was being begun or removed at a crash: it is nobody's.
+Result<void> DirectoryStore::find_uploads(OrgId tenant) {
+  if (!disk_.exists(layout::uploads(tenant))) return {};
+  TRY_ASSIGN(const auto names, disk_.list(layout::uploads(tenant)));
+  for (const std::string& name : names) {
+    const auto id = from_text(std::type_identity<UploadId>{}, name);
+    const std::string about = layout::uploads(tenant) + "/" + name + "/about";
+    if (!id || !*id || !disk_.exists(about)) continue;
+    TRY_ASSIGN(const std::string text, world::read_file(disk_, about, about_bytes));
+    TRY_ASSIGN(const Upload upload, codec::decode<Upload>(text));
+    const bool bytes = disk_.exists(layout::upload(tenant, *id) + "/bytes");
+    // A crash came between the blob's name and the record of it: to be begun again.
+    if (!upload.committed && !bytes) {
+      TRY(forget_upload(tenant, *id));
+      continue;
+    }
+    if (upload.tenant == tenant) uploads_.emplace(*id, upload);
+  }
+  return {};
+}
+
+std::vector<Upload> DirectoryStore::uploads() const {
+  std::vector<Upload> all;
+  for (const auto& [_, upload] : uploads_) all.push_back(upload);
+  return all;
+}
+
+Result<void> DirectoryStore::forget_upload(OrgId tenant, UploadId upload) {
+  open_.erase(upload);
+  uploads_.erase(upload);
+  return remove_all(layout::upload(tenant, upload));
+}
+
+Result<void> DirectoryStore::settle(OrgId tenant, OrgId project, const std::set<Digest>& blobs) {
+  std::vector<UploadId> served;
+  for (const auto& [id, upload] : uploads_) {
+    if (upload.committed && upload.tenant == tenant && upload.project == project &&
+        blobs.contains(upload.digest)) {
+      served.push_back(id);
+    }
+  }
+  for (const UploadId id : served) TRY(forget_upload(tenant, id));
+  return {};
+}
+
 Result<DirectoryStore::Open*> DirectoryStore::find_upload(OrgId tenant, UploadId upload) {
   if (!upload) return no_upload();
   if (const auto at = open_.find(upload); at != open_.end()) {
@@ -152,27 +198,34 @@ Result<void> DirectoryStore::begin(const Upload& upload) {
   if (!upload.id) return invalid("is required").at("id");
   if (!upload.tenant) return invalid("is required").at("tenant");
   if (upload.bytes > max_upload_bytes) return invalid("must be at most 16 TiB").at("bytes");
-  if (const auto known = find_upload(upload.tenant, upload.id)) {
-    if ((*known)->about.bytes == upload.bytes) return {};
+  if (const auto known = uploads_.find(upload.id); known != uploads_.end()) {
+    const Upload& same = known->second;
+    if (same.bytes == upload.bytes && same.tenant == upload.tenant) return {};
     return conflict("the upload was begun with another size").at("id");
-  } else if (known.error().code != Code::not_found) {
-    return known.error();
   }
   TRY(ensure_directory(layout::uploads(upload.tenant)));
-  TRY_ASSIGN(const auto others, disk_.list(layout::uploads(upload.tenant)));
-  if (others.size() >= max_open_uploads) {
+  const auto under_way = std::ranges::count_if(uploads_, [&](const auto& one) {
+    return one.second.tenant == upload.tenant && !one.second.committed;
+  });
+  if (static_cast<std::size_t>(under_way) >= max_open_uploads) {
     return exhausted("at most 256 uploads may be under way").fix("finish or abandon some");
   }
   const std::string folder = layout::upload(upload.tenant, upload.id);
   TRY(ensure_directory(folder));
-  TRY(world::replace_file(disk_, folder + "/about", codec::encode(upload)));
+  // The bytes first: what has a description is whole.
   if (!disk_.exists(folder + "/bytes")) {
     TRY_ASSIGN(const auto file, disk_.open(folder + "/bytes", world::OpenMode::create));
   }
-  return disk_.sync_directory(folder);
+  TRY(world::replace_file(disk_, folder + "/about", codec::encode(upload)));
+  uploads_.emplace(upload.id, upload);
+  return {};
 }
 
 Result<std::uint64_t> DirectoryStore::arrived(OrgId tenant, UploadId upload) {
+  const auto known = uploads_.find(upload);
+  if (known != uploads_.end() && known->second.committed && known->second.tenant == tenant) {
+    return known->second.bytes;
+  }
   TRY_ASSIGN(const Open* open, find_upload(tenant, upload));
   return open->arrived;
 }
@@ -202,15 +255,13 @@ Result<std::uint64_t> DirectoryStore::append(OrgId tenant, UploadId upload, std:
 }
 
 Result<Blob> DirectoryStore::commit(OrgId tenant, UploadId upload, const Digest& expected) {
-  auto found = find_upload(tenant, upload);
-  if (!found) {
-    // The answer to an earlier commit may have been lost on its way.
-    if (!has_blob(tenant, expected)) return std::move(found).error();
-    trust(tenant, expected);
-    TRY_ASSIGN(const std::uint64_t bytes, blob_bytes(tenant, expected));
-    return Blob{expected, bytes};
+  const auto known = uploads_.find(upload);
+  if (known != uploads_.end() && known->second.committed && known->second.tenant == tenant &&
+      known->second.digest == expected) {
+    return Blob{expected, known->second.bytes};  // the answer may have been lost on its way
   }
-  Open& open = **found;
+  TRY_ASSIGN(Open* const found, find_upload(tenant, upload));
+  Open& open = *found;
   if (open.arrived != open.about.bytes) {
     return conflict("only " + std::to_string(open.arrived) + " of " +
                     std::to_string(open.about.bytes) + " bytes have arrived")
@@ -232,16 +283,19 @@ Result<Blob> DirectoryStore::commit(OrgId tenant, UploadId upload, const Digest&
     return std::move(synced).error().during("storing an upload");
   }
   const std::string folder = layout::upload(tenant, upload);
+  Upload ended = open.about;
+  ended.digest = blob.digest;
+  ended.committed = true;
   open_.erase(upload);
   TRY(name_blob(tenant, folder + "/bytes", blob.digest));
-  TRY(remove_all(folder));
+  TRY(world::replace_file(disk_, folder + "/about", codec::encode(ended)));
+  uploads_[upload] = ended;
   return blob;
 }
 
 Result<void> DirectoryStore::abandon(OrgId tenant, UploadId upload) {
   TRY(find_upload(tenant, upload));
-  open_.erase(upload);
-  return remove_all(layout::upload(tenant, upload));
+  return forget_upload(tenant, upload);
 }
 
 // ---- blobs

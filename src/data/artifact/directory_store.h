@@ -27,6 +27,8 @@ class DirectoryStore final : public Store {
                                std::string_view piece) override;
   Result<Blob> commit(OrgId tenant, UploadId upload, const Digest& expected) override;
   Result<void> abandon(OrgId tenant, UploadId upload) override;
+  std::vector<Upload> uploads() const override;
+  Result<void> settle(OrgId tenant, OrgId project, const std::set<Digest>& blobs) override;
   Result<Blob> put(OrgId tenant, std::string_view bytes) override;
   Result<Blob> put(OrgId tenant, const world::File& file, std::uint64_t limit) override;
 
@@ -52,6 +54,8 @@ class DirectoryStore final : public Store {
 
   // Uploads and blobs: directory_store.cc.
   Result<void> remove_leftovers();
+  Result<void> find_uploads(OrgId tenant);
+  Result<void> forget_upload(OrgId tenant, UploadId upload);
   Result<Open*> find_upload(OrgId tenant, UploadId upload);
   Result<void> ensure_directory(const std::string& path);
   Result<std::string> new_name(OrgId tenant);
@@ -72,6 +76,7 @@ class DirectoryStore final : public Store {
 
   world::Disk& disk_;
   world::Tree& tree_;
+  std::map<UploadId, Upload> uploads_;  // each that is kept
   std::map<UploadId, Open> open_;
   std::map<OrgId, Doubtful> doubtful_;
   std::uint64_t drawn_ = 0;  // names of what is being made

@@ -15,6 +15,7 @@ Result<void> read_file(const Store& store, OrgId tenant, const Entry& entry, std
   reader.begin_file(entry.path);
   std::uint64_t at = 0;
   while (at < entry.bytes) {
+    if (!reader.goes_on()) return unavailable("was given up");
     TRY_ASSIGN(const std::size_t got, store.read(tenant, entry.digest, at, piece));
     if (got == 0) break;
     const std::string_view bytes = std::string_view(piece).substr(0, got);

@@ -21,15 +21,19 @@ constexpr std::size_t max_piece = std::size_t{8} << 20;      // bytes of one app
 constexpr std::size_t max_open_uploads = 256;                // of one tenant
 constexpr std::uint64_t max_upload_bytes = max_file_bytes;
 
-// An upload that is under way; kept across restarts.
+// An upload that is under way, or that has ended and is in no published tree of its project yet;
+// kept across restarts.
 struct Upload {
   UploadId id;
   OrgId tenant;
   std::uint64_t bytes = 0;  // how many will come
   Instant started_at;
+  OrgId project;            // whose trees may name the blob
+  Digest digest;            // what the bytes are to be
+  bool committed = false;   // they are: the blob is there
   friend bool operator==(const Upload&, const Upload&) = default;
 };
-DESCRIBE(Upload, id, tenant, bytes, started_at)
+DESCRIBE(Upload, id, tenant, bytes, started_at, project, digest, committed)
 
 // A blob as it was stored.
 struct Blob {
@@ -67,10 +71,14 @@ struct Store {
   virtual Result<std::uint64_t> append(OrgId tenant, UploadId upload, std::uint64_t offset,
                                        std::string_view piece) = 0;
   // Publishes the blob if its bytes are `expected`; other bytes are refused and dropped.
-  // Repeated after success it succeeds. Errors: not_found, conflict (incomplete), invalid (the
-  // digest differs).
+  // Repeated after success it succeeds, until the upload is settled or too old. Errors: not_found,
+  // conflict (incomplete), invalid (the digest differs).
   virtual Result<Blob> commit(OrgId tenant, UploadId upload, const Digest& expected) = 0;
   virtual Result<void> abandon(OrgId tenant, UploadId upload) = 0;
+  // Every upload that is kept, of all tenants, in order of id.
+  virtual std::vector<Upload> uploads() const = 0;
+  // The project has published a tree: its ended uploads of these blobs have served.
+  virtual Result<void> settle(OrgId tenant, OrgId project, const std::set<Digest>& blobs) = 0;
   // Publishes bytes at hand.
   virtual Result<Blob> put(OrgId tenant, std::string_view bytes) = 0;
   // Publishes the content of an open file of at most `limit` bytes. Errors: exhausted (larger).
@@ -106,7 +114,8 @@ struct Store {
   // ---- garbage
 
   // Removes what no tree or blob named in `roots` reaches, if it was unreachable at the former
-  // collection of this tenant too and not stored again since; and uploads begun before `before`.
+  // collection of this tenant too and not stored again since; and uploads begun before `before`,
+  // ended or not. Blobs of ended uploads are kept as long as these.
   // Requires: two collections lie further apart than it takes a publication to become a fact.
   virtual Result<Collected> collect(OrgId tenant, const std::set<Digest>& roots,
                                     Instant before) = 0;

@@ -93,7 +93,8 @@ TEST_F(StoreTest, AnUploadGoesOnWhereItStopped) {
   ASSERT_TRUE(blob) << to_text(blob.error());
   EXPECT_EQ(*blob, (Blob{sha256(bytes), bytes.size()}));
   EXPECT_EQ(*store_->commit(tenant, upload_id, sha256(bytes)), *blob);  // the answer was lost
-  EXPECT_EQ(store_->arrived(tenant, upload_id).error().code, Code::not_found);
+  EXPECT_EQ(*store_->arrived(tenant, upload_id), bytes.size());
+  EXPECT_EQ(store_->append(tenant, upload_id, bytes.size(), "x").error().code, Code::not_found);
   EXPECT_TRUE(store_->verify(tenant, blob->digest));
   EXPECT_EQ(mode(layout::blob(tenant, blob->digest)), 0444u);
   std::string into(5, ' ');
@@ -123,10 +124,10 @@ TEST_F(StoreTest, UploadsAreBounded) {
   EXPECT_EQ(store_->append(tenant, upload_id, 0, std::string(max_piece + 1, 'x')).error().code,
             Code::invalid);
   for (std::uint64_t i = 2; i <= max_open_uploads; ++i) {
-    fs::create_directories(top_ + "/" + layout::upload(tenant, UploadId{5, i}));
+    ASSERT_TRUE(store_->begin({UploadId{5, i}, tenant, 1, {}}));
   }
   EXPECT_EQ(store_->begin({UploadId{6, 1}, tenant, 1, {}}).error().code, Code::exhausted);
-  EXPECT_TRUE(store_->begin({UploadId{6, 1}, other, 1, {}}));
+  EXPECT_TRUE(store_->begin({UploadId{6, 2}, other, 1, {}}));
   ASSERT_TRUE(store_->abandon(tenant, upload_id));
   EXPECT_TRUE(store_->begin({UploadId{6, 1}, tenant, 1, {}}));
 }
@@ -270,6 +271,38 @@ TEST_F(StoreTest, CollectsOldUploadsOnly) {
   EXPECT_EQ(store_->collect(tenant, {}, Instant{200})->uploads, 1u);
   EXPECT_FALSE(store_->arrived(tenant, UploadId{5, 1}));
   EXPECT_TRUE(store_->arrived(tenant, UploadId{5, 2}));
+}
+
+// Which project uploaded what is known until its tree is published, also across a restart.
+TEST_F(StoreTest, AnEndedUploadIsKeptUntilItIsSettled) {
+  const OrgId one{7, 1}, two{7, 2};
+  const Digest blob = sha256("abc");
+  Upload upload{upload_id, tenant, 3, Instant{100}, one, blob};
+  ASSERT_TRUE(store_->begin(upload));
+  ASSERT_TRUE(store_->append(tenant, upload_id, 0, "abc"));
+  ASSERT_TRUE(store_->commit(tenant, upload_id, blob));
+  upload.committed = true;
+  open();
+  EXPECT_EQ(store_->uploads(), std::vector<Upload>{upload});
+  EXPECT_EQ(store_->commit(other, upload_id, blob).error().code, Code::not_found);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(store_->collect(tenant, {}, Instant{100})->blobs, 0u) << "its blob is wanted";
+  }
+  ASSERT_TRUE(store_->settle(tenant, two, {blob}));
+  ASSERT_TRUE(store_->settle(tenant, one, {sha256("else")}));
+  EXPECT_EQ(store_->uploads().size(), 1u);
+  ASSERT_TRUE(store_->settle(tenant, one, {blob}));
+  EXPECT_TRUE(store_->uploads().empty());
+  EXPECT_EQ(store_->commit(tenant, upload_id, blob).error().code, Code::not_found);
+}
+
+TEST_F(StoreTest, AnEndedUploadThatNobodyPublishesGoesWithItsBlob) {
+  ASSERT_TRUE(store_->begin({upload_id, tenant, 3, Instant{100}, OrgId{7, 1}, sha256("abc")}));
+  ASSERT_TRUE(store_->append(tenant, upload_id, 0, "abc"));
+  ASSERT_TRUE(store_->commit(tenant, upload_id, sha256("abc")));
+  EXPECT_EQ(store_->collect(tenant, {}, Instant{101})->uploads, 1u);
+  EXPECT_EQ(store_->collect(tenant, {}, Instant{101})->blobs, 1u);
+  EXPECT_FALSE(store_->has_blob(tenant, sha256("abc")));
 }
 
 TEST_F(StoreTest, HalfMadeThingsGoAtTheNextStart) {

@@ -108,7 +108,14 @@ Judged decide(const State& state, const RecordValidation& command) {
   TRY_ASSIGN(const Place place, known(state, command.dataset, command.version));
   TRY(check_validation(command.validation));
   if (place.version->validation == command.validation) return nothing();
-  return one(DatasetVersionValidated{command.dataset, command.version, command.validation});
+  std::vector<Event> events{
+      DatasetVersionValidated{command.dataset, command.version, command.validation}};
+  // What does not fit is nobody's latest version; who names its number still gets it.
+  if (!command.validation.passed && place.version->state == VersionState::active) {
+    events.emplace_back(DatasetVersionDeprecated{command.dataset, command.version,
+                                                 "does not fit its schema"});
+  }
+  return events;
 }
 
 Judged decide(const State& state, const Deprecate& command) {

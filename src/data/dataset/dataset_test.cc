@@ -144,6 +144,11 @@ TEST(Dataset, AValidationIsKeptWithItsVersion) {
   EXPECT_TRUE(uninspected(state, 10).empty());
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}), "already");
   EXPECT_EQ(find_version(state, corpus, 1)->rows, 3u);
+  // What does not fit is nobody's latest version.
+  EXPECT_EQ(find_version(state, corpus, 1)->state, VersionState::deprecated);
+  EXPECT_EQ(find_version(state, corpus, 1)->note, "does not fit its schema");
+  EXPECT_FALSE(resolve(*find(state, corpus), ""));
+  EXPECT_EQ(*resolve(*find(state, corpus), "1"), 1u);
   found.passed = true;
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}),
             "validation.passed: what has problems has not passed");

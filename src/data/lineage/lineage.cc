@@ -157,7 +157,7 @@ struct Describer {
     }
     return Described{dataset->project,
                      named("dataset", fmt::format("{}@{}", to_text(asked.id), asked.version),
-                           fmt::format("{} v{}", dataset->name, asked.version), std::move(detail)),
+                           fmt::format("{}@{}", dataset->name, asked.version), std::move(detail)),
                      {leaf("holds", "bytes", version->tree, version->source)}};
   }
 
@@ -192,7 +192,7 @@ struct Describer {
     if (version->state == registry::VersionState::deleted) detail += ", deleted";
     return Described{model->project,
                      named("model", fmt::format("{}@{}", to_text(asked.id), asked.version),
-                           fmt::format("{} v{}", model->name, asked.version), std::move(detail)),
+                           fmt::format("{}@{}", model->name, asked.version), std::move(detail)),
                      {leaf("holds", "bytes", version->artifact, version->source)}};
   }
 

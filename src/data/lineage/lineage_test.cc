@@ -86,14 +86,14 @@ TEST_F(LineageTest, AnInvoiceLineLeadsToTheBytes) {
   EXPECT_EQ(drawn(origins(sources(), Charge{"line-7"})),
             "charge output tokens\n"
             "└─ for the use of endpoint tiny-chat\n"
-            "   └─ serves model tiny v1 (gguf, 900 B, champion)\n"
+            "   └─ serves model tiny@1 (gguf, 900 B, champion)\n"
             "      ├─ made by run line/train (succeeded)\n"
-            "      │  └─ read dataset king-james v1 (4.2 MiB in 66 files, CC0-1.0)\n"
+            "      │  └─ read dataset king-james@1 (4.2 MiB in 66 files, CC0-1.0)\n"
             "      │     ├─ produced by run line/extract (succeeded)\n"
             "      │     │  └─ ran code " + short_of("code") + "\n"
             "      │     └─ holds bytes " + short_of("text") + "\n"
             "      ├─ evaluated by run line/evaluate (succeeded)\n"
-            "      │  ├─ read dataset king-james v1 (4.2 MiB in 66 files, CC0-1.0)"
+            "      │  ├─ read dataset king-james@1 (4.2 MiB in 66 files, CC0-1.0)"
             " (see above)\n"
             "      │  └─ read what came of run line/train (succeeded) (see above)\n"
             "      └─ holds bytes " + short_of("weights") + "\n");
@@ -102,17 +102,17 @@ TEST_F(LineageTest, AnInvoiceLineLeadsToTheBytes) {
 
 TEST_F(LineageTest, ADatasetLeadsToEverythingMadeFromIt) {
   EXPECT_EQ(drawn(products(sources(), DatasetVersion{corpus, 1})),
-            "dataset king-james v1 (4.2 MiB in 66 files, CC0-1.0)\n"
+            "dataset king-james@1 (4.2 MiB in 66 files, CC0-1.0)\n"
             "├─ read by run line/train (succeeded)\n"
             "│  ├─ read by run line/evaluate (succeeded)\n"
-            "│  │  └─ evaluated model tiny v1 (gguf, 900 B, champion)\n"
+            "│  │  └─ evaluated model tiny@1 (gguf, 900 B, champion)\n"
             "│  │     └─ served by endpoint tiny-chat\n"
             "│  │        └─ charged as charge output tokens\n"
-            "│  ├─ made model tiny v1 (gguf, 900 B, champion) (see above)\n"
+            "│  ├─ made model tiny@1 (gguf, 900 B, champion) (see above)\n"
             "│  └─ charged as charge GPU time\n"
             "├─ read by run line/evaluate (succeeded) (see above)\n"
             "└─ read by (another project)\n");
-  EXPECT_EQ(products(sources(), ExperimentRun{extract})->branches[0].label, "king-james v1");
+  EXPECT_EQ(products(sources(), ExperimentRun{extract})->branches[0].label, "king-james@1");
 }
 
 TEST_F(LineageTest, BothWaysAgree) {
@@ -156,7 +156,7 @@ TEST_F(LineageTest, AForgottenRunIsSaid) {
   runs_.by_workload.clear();
   const std::string text = drawn(origins(sources(), ModelVersion{tiny, 1}));
   EXPECT_NE(text.find("├─ made by (forgotten)\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("trained on dataset king-james v1"), std::string::npos) << text;
+  EXPECT_NE(text.find("trained on dataset king-james@1"), std::string::npos) << text;
 }
 
 TEST_F(LineageTest, ACircleAndALongChainEnd) {
@@ -172,7 +172,7 @@ TEST_F(LineageTest, ACircleAndALongChainEnd) {
   }
   const std::string text = drawn(origins(sources(), ModelVersion{tiny, 5'000}));
   EXPECT_NE(text.find("(more: ask from here)"), std::string::npos);
-  EXPECT_EQ(text.find("tiny v1 "), std::string::npos);
+  EXPECT_EQ(text.find("tiny@1 "), std::string::npos);
   const auto read = json::read<Branch>(json::write(*origins(sources(), ModelVersion{tiny, 5'000})));
   EXPECT_TRUE(read) << to_text(read.error());
 }

@@ -43,6 +43,13 @@ Result<Secret> Vault::load(const Place& place, const Digest& sealed) const {
   return unseal(master_->derived("secret", to_text(place.tenant)), bound_to(place), blob);
 }
 
+Result<void> Vault::discard(const std::set<Digest>& unnamed) {
+  for (const Digest& blob : unnamed) {
+    if (disk_->exists(file_of(blob))) TRY(disk_->remove(file_of(blob)));
+  }
+  return disk_->sync_directory(folder_);
+}
+
 Result<std::size_t> Vault::sweep(const std::set<Digest>& named) {
   TRY_ASSIGN(const std::vector<std::string> files, disk_->list(folder_));
   std::size_t removed = 0;

@@ -33,6 +33,8 @@ class Vault {
   Result<Digest> store(const Place& place, const Secret& value);
   // Errors: not_found (no such blob), invalid (altered, or sealed for another place).
   Result<Secret> load(const Place& place, const Digest& sealed) const;
+  // Removes blobs that nothing names any more, durably; those that are gone already are fine.
+  Result<void> discard(const std::set<Digest>& unnamed);
   // Removes every blob that is not in `named`; returns how many. Requires: no store() still waits
   // for its Put to be applied; at start none does.
   Result<std::size_t> sweep(const std::set<Digest>& named);
