@@ -45,7 +45,7 @@ void Shelf::take_outputs(conductor::Wanted wanted,
   then(std::move(products));
 }
 
-Result<run::SeriesEnd> Shelf::end_series(RunId run) {
+void Shelf::end_series(RunId run, std::function<void(Result<run::SeriesEnd>)> then) {
   run::SeriesEnd end;
   end.digest = sha256("series of " + to_text(run));
   end.bytes = 1000;
@@ -53,7 +53,15 @@ Result<run::SeriesEnd> Shelf::end_series(RunId run) {
   accuracy.count = 1;
   accuracy.last = accuracy.min = accuracy.max = static_cast<double>(run.low % 1024) / 1024.0;
   end.metrics.emplace("accuracy", accuracy);
-  return end;
+  then(std::move(end));
+}
+
+void Shelf::inspect(OrgId, const Digest& tree, const dataset::Schema&,
+                    std::function<void(Result<dataset::Validation>)> then) {
+  dataset::Validation found;
+  found.passed = true;
+  found.rows = tree.bytes[0];
+  then(std::move(found));
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(Machine& machine) {

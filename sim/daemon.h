@@ -52,8 +52,10 @@ struct Shelf final : conductor::Bytes {
   void take_outputs(conductor::Wanted wanted,
                     std::function<void(Result<std::vector<workload::Product>>)> then) override;
   void measure(RunId, const executor::Metrics&, Instant) override {}
-  Result<run::SeriesEnd> end_series(RunId run) override;
-  void discard(const executor::TaskKey&, bool) override {}
+  void end_series(RunId run, std::function<void(Result<run::SeriesEnd>)> then) override;
+  void discard(const executor::TaskKey&, bool, std::function<void()> then) override { then(); }
+  void inspect(OrgId tenant, const Digest& tree, const dataset::Schema& schema,
+               std::function<void(Result<dataset::Validation>)> then) override;
 };
 
 class Daemon {

@@ -128,6 +128,10 @@ class Factory:
     def ask(self, *words, **more):
         return json.loads(self.do(*words, "-o", "json", **more))
 
+    def begin(self, project, *words):
+        """Submits a job without following it; words are options, --, and its command."""
+        return json.loads(self.do("run", "-o", "json", "-p", project, "--detach", *words))["id"]
+
     def items(self, *words, **more):
         answer = self.ask(*words, **more)
         return answer["items"] if isinstance(answer, dict) else answer
@@ -168,13 +172,17 @@ class Factory:
             shutil.rmtree(self.home, ignore_errors=True)
 
     def _end_processes(self):
-        """Ends what still belongs to this factory: processes that carry its state directory."""
+        """Ends what still belongs to this factory: processes that carry its state directory, and
+        the supervisors of its tasks, which only hold files in it."""
         mark = f"BESSEMER_HOME={self.state}".encode()
-        place = str(self.state).encode()
+        place = str(self.state)
+
+        def holds(folder):
+            return any(os.readlink(one).startswith(place) for one in (folder / "fd").iterdir())
         for folder in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 mine = (mark in (folder / "environ").read_bytes().split(b"\0")
-                        or place in (folder / "cmdline").read_bytes())
+                        or place.encode() in (folder / "cmdline").read_bytes() or holds(folder))
                 if mine and int(folder.name) != os.getpid():
                     os.kill(int(folder.name), signal.SIGKILL)
             except OSError:

@@ -35,7 +35,26 @@ Result<lineage::Subject> versioned(const State& state, OrgId project, std::strin
   return Answer{found->id, *version};
 }
 
-// "model:digits@2", "dataset:mnist@1", "endpoint:digits", or an id.
+// "digits@2" alone: whichever kind of thing has that name, if only one has.
+Result<std::string> kind_of(const factory::State& state, OrgId project, std::string_view text) {
+  const std::string name = name_and_version(text).first;
+  std::vector<std::string> kinds;
+  if (registry::find(state.registry, project, name) != nullptr) kinds.emplace_back("model");
+  if (dataset::find(state.dataset, project, name) != nullptr) kinds.emplace_back("dataset");
+  if (deployment::find_by_name(state.deployment, project, name) != nullptr) {
+    kinds.emplace_back("endpoint");
+  }
+  if (kinds.size() == 1) return kinds.front();
+  if (kinds.empty()) {
+    return not_found("no model, dataset or endpoint of that name in the project")
+        .at("of")
+        .fix("say model:NAME@VERSION, dataset:NAME@VERSION, endpoint:NAME or an id");
+  }
+  return conflict("is a " + join(kinds, " and a ") + " in the project").at("of").fix(
+      "say " + kinds.front() + ":" + name);
+}
+
+// "model:digits@2", "dataset:mnist@1", "endpoint:digits", a name that only one thing has, or an id.
 Result<lineage::Subject> subject_of(const factory::State& state, OrgId project,
                                     std::string_view text) {
   const std::size_t colon = text.find(':');
@@ -60,8 +79,12 @@ Result<lineage::Subject> subject_of(const factory::State& state, OrgId project,
     if (found == state.run.runs.end() || found->second.project != project) return unknown("run");
     return lineage::ExperimentRun{*id};
   }
-  return invalid("names no thing with a lineage").at("of")
-      .fix("say model:NAME@VERSION, dataset:NAME@VERSION, endpoint:NAME or an id");
+  if (!kind.empty()) {
+    return invalid("names no thing with a lineage").at("of")
+        .fix("say model:NAME@VERSION, dataset:NAME@VERSION, endpoint:NAME or an id");
+  }
+  TRY_ASSIGN(const std::string found, kind_of(state, project, rest));
+  return subject_of(state, project, found + ":" + std::string(rest));
 }
 
 lineage::Sources sources_of(const Call& call) {
@@ -110,7 +133,7 @@ Table lineage_routes() {
   Route lineage = route<&get_lineage>(
       Method::get, "/api/v1/lineage", "get_lineage", "What a thing came from, or what came of it",
       Resource::run, Action::read,
-      {{"of", "model:NAME@VERSION, dataset:NAME@VERSION, endpoint:NAME, or an id"},
+      {{"of", "model:NAME@VERSION, dataset:NAME@VERSION, endpoint:NAME, a name or an id"},
        {"direction", "up or down"},
        {"project", "path or id of the project"}});
   lineage.answer_schema = &branch_schema;

@@ -2,6 +2,7 @@
 #include "application/api/lookup.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
+#include "application/engine/held_bytes.h"
 #include "base/secret.h"
 
 namespace bessemer::api {
@@ -49,31 +50,55 @@ Result<Secret> value_of(std::string_view body) {
   return value;
 }
 
-Result<SecretView> put_secret(Call& call) {
-  TRY_ASSIGN(const OrgId project, queried_org(call, "project"));
-  TRY_ASSIGN(const Secret value, value_of(call.body()));
-  const std::string& name = call.part("name");
+// Sealed on the store's thread: it ends with a sync of the disk.
+Result<void> put_secret(const std::shared_ptr<Call>& call, const server::Responder& responder) {
+  TRY_ASSIGN(const OrgId project, queried_org(*call, "project"));
+  TRY_ASSIGN(Secret read, value_of(call->body()));
+  const auto value = std::make_shared<Secret>(std::move(read));
+  const std::string& name = call->part("name");
   TRY(check_name(name));
-  TRY(tenant::open_node(call.state().tenant, project));
-  secret::Place place;
-  place.tenant = tenant::tenant_of(call.state().tenant, project);
-  place.project = project;
-  place.name = name;
-  place.version = secret::next_version(call.state().secret, project, name);
+  TRY(tenant::open_node(call->state().tenant, project));
   secret::Put put;
-  put.id = call.draw<SecretId>();
+  put.id = call->draw<SecretId>();
   put.project = project;
   put.name = name;
-  put.version = place.version;
-  TRY_ASSIGN(put.sealed, call.services().vault.store(place, value));
-  TRY(call.submit(secret::Command(std::move(put))));
-  return view_of(*secret::find(call.state().secret, project, name));
+  put.version = secret::next_version(call->state().secret, project, name);
+  const secret::Place place{tenant::tenant_of(call->state().tenant, project), project, name,
+                            put.version};
+  call->services().store.post([=](artifact::Store&) -> StoreQueue::Then {
+    const auto sealed =
+        std::make_shared<Result<Digest>>(call->services().vault.store(place, *value));
+    return [=]() mutable {
+      if (!*sealed) return call->answer(responder, sealed->error());
+      put.sealed = **sealed;
+      if (const auto written = call->submit(secret::Command(put)); !written) {
+        return call->answer(responder, written.error());
+      }
+      Reply reply;
+      json::write(reply.body, view_of(*secret::find(call->state().secret, put.project, put.name)));
+      call->answer(responder, std::move(reply));
+    };
+  });
+  return {};
 }
 
 Result<Nothing> remove_secret(Call& call) {
   TRY_ASSIGN(const OrgId project, queried_org(call, "project"));
+  std::set<Digest> sealed;
+  if (const auto* entry = secret::find(call.state().secret, project, call.part("name"))) {
+    for (const secret::Version& version : entry->versions) sealed.insert(version.sealed);
+  }
   TRY(call.submit(secret::Command(secret::Remove{project, call.part("name")})));
-  TRY(call.services().vault.sweep(secret::sealed_blobs(call.state().secret)));
+  // After the fact is durable; what a backup holds on to is removed at the next start.
+  Services& services = call.services();
+  services.engine.when_durable(services.engine.applied(), [&services, sealed] {
+    services.store.post([&services, sealed](artifact::Store&) -> StoreQueue::Then {
+      if (const auto held = engine::hold_bytes(services.home)) {
+        (void)services.vault.discard(sealed).has_value();
+      }
+      return {};
+    });
+  });
   return Nothing{};
 }
 
@@ -85,8 +110,8 @@ Table secret_routes() {
       route<&list_secrets>(Method::get, "/api/v1/secrets", "list_secrets",
                            "Names of secrets, never values", Resource::secret, Action::list,
                            with_page({project})),
-      route<&put_secret>(Method::put, "/api/v1/secrets/{name}", "put_secret", "Store a value",
-                         Resource::secret, Action::update, {project}),
+      stream_route<&put_secret>(Method::put, "/api/v1/secrets/{name}", "put_secret",
+                                "Store a value", Resource::secret, Action::update, {project}),
       route<&remove_secret>(Method::del, "/api/v1/secrets/{name}", "remove_secret",
                             "Remove a secret", Resource::secret, Action::remove, {project}),
   };

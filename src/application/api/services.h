@@ -19,13 +19,6 @@
 
 namespace bessemer::api {
 
-// An upload under way: who may go on with it, and what its bytes must turn out to be. Kept in
-// memory: after a restart the client begins again and goes on where the store stands.
-struct UploadBegun {
-  OrgId project, tenant;
-  Digest digest;
-};
-
 // The thread that alone touches the artifact store. A job runs there; what it returns runs on the
 // loop's thread.
 struct StoreQueue {
@@ -34,7 +27,9 @@ struct StoreQueue {
   virtual ~StoreQueue() = default;
   virtual void post(Job job) = 0;
   virtual std::size_t waiting() const = 0;
-  std::map<UploadId, UploadBegun> uploads;  // for the loop's thread
+  // What the store keeps of uploads, for the loop's thread: who may go on with one, which blobs a
+  // project may name, and what counts against its quota before it is published.
+  std::map<UploadId, artifact::Upload> uploads;
 };
 
 // What tasks printed, while they run and afterwards.

@@ -37,14 +37,20 @@ std::vector<Command> stored_commands() {
   return {
       {.path = "dataset list", .summary = "datasets", .method = "GET",
        .target = "/api/v1/datasets", .noun = &dataset, .project = "?project"},
-      {.path = "dataset get", .summary = "one dataset with its versions", .method = "GET",
-       .target = "/api/v1/datasets/{DATASET}", .operands = {dataset_operand}},
+      {.path = "dataset get", .summary = "one dataset: versions, schema, rows, how they fit",
+       .operands = {{"DATASET", "an id or a name"}}, .run = &show_dataset},
       {.path = "dataset push", .summary = "upload a folder as a new version",
        .operands = {{"DATASET", "its name; made when there is none"}, {"FOLDER", "what to upload"}},
        .options = {{"licence", 0, "TEXT", "such as CC-BY-4.0"},
                    {"source", 0, "TEXT", "where it comes from"},
+                   {"schema", 0, "FILE", "what the rows must be, as YAML: the push fails when "
+                                         "they are not"},
                    {"description", 0, "TEXT", "of a new dataset"}},
-       .run = &push_dataset, .details = "  bessemer dataset push mnist data/ -p acme/vision"},
+       .run = &push_dataset,
+       .details = "  bessemer dataset push prices data/ -p acme/vision --schema prices.yaml\n\n"
+                  "  format: csv\n"
+                  "  columns: [{name: item, type: text}, {name: price, type: number}]\n"
+                  "  min_rows: 1"},
       {.path = "dataset pull", .summary = "download a version",
        .operands = {{"DATASET", "mnist or mnist@3"}, {"FOLDER", "where to put it"}},
        .run = &pull_dataset},
@@ -65,15 +71,17 @@ std::vector<Command> model_commands() {
       {.path = "model list", .summary = "models", .method = "GET", .target = "/api/v1/models",
        .noun = &model, .project = "?project"},
       {.path = "model get", .summary = "one model with versions, metrics and aliases",
-       .method = "GET", .target = "/api/v1/models/{MODEL}", .operands = {model_operand}},
+       .operands = {{"MODEL", "an id or a name"}}, .run = &show_model},
       {.path = "model import", .summary = "register an existing model, so that serving needs no "
                                           "training",
        .operands = {{"MODEL", "its name"}, {"FOLDER", "its files"}},
-       .options = {{"format", 0, "WORD", "safetensors, gguf, onnx, ..."},
+       .options = {{"format", 0, "WORD", "safetensors, gguf, onnx, ...; the files tell, when "
+                                         "left out"},
                    {"source", 0, "TEXT", "where it comes from"},
                    {"alias", 0, "WORD", "point this alias at it"},
                    {"description", 0, "TEXT", "of a new model"}},
-       .run = &import_model},
+       .run = &import_model,
+       .details = "  bessemer model import llama weights/ -p acme/vision --alias champion"},
       {.path = "model alias", .summary = "point an alias at a version", .method = "PUT",
        .target = "/api/v1/models/{MODEL}/aliases/{ALIAS}", .noun = &model,
        .operands = {model_operand, {"ALIAS", "champion"},
@@ -89,10 +97,10 @@ std::vector<Command> model_commands() {
        .method = "GET", .target = "/api/v1/runs/{RUN}/metrics", .operands = {experiment_operand},
        .options = {{"name", 'n', "METRIC", "only this one", As::text, "?name"}}},
       {.path = "lineage", .summary = "what a thing came from, and what came of it",
-       .operands = {{"THING", "an id; model:digits@2, dataset:mnist@1, endpoint:digits"}},
+       .operands = {{"THING", "a name or id; model:digits@2, dataset:mnist@1, endpoint:digits"}},
        .options = {{"down", 0, "", "only what came of it"},
                    {"up", 0, "", "only where it came from"}},
-       .run = &show_lineage},
+       .run = &show_lineage, .details = "  bessemer lineage model:digits@champion -p acme/vision"},
   };
 }
 

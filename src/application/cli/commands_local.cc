@@ -118,8 +118,12 @@ constexpr std::string_view asked_by_code[] = {
     "PATCH /api/v1/uploads/{}",
     "POST /api/v1/uploads/{}/commit",
     "POST /api/v1/datasets",
+    "GET /api/v1/datasets",
+    "GET /api/v1/datasets/{}",
     "POST /api/v1/datasets/{}/versions",
     "POST /api/v1/models",
+    "GET /api/v1/models",
+    "GET /api/v1/models/{}",
     "POST /api/v1/models/{}/versions",
     "GET /api/v1/lineage",
 };

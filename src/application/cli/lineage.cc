@@ -5,15 +5,21 @@
 namespace bessemer::cli {
 namespace {
 
+// "model digits@2  (safetensors, 1.2 MiB, champion)".
+std::string named(const Document& thing) {
+  std::string text = thing.text("kind") + " " + thing.text("label");
+  if (!thing.text("detail").empty()) text += "  (" + thing.text("detail") + ")";
+  return text;
+}
+
 void draw(const Document& branch, const std::string& indent, std::string& out) {
   const Document* branches = branch.find("branches");
   if (branches == nullptr) return;
   for (std::size_t i = 0; i < branches->members.size(); ++i) {
     const Document& one = branches->members[i].second;
     const bool last = i + 1 == branches->members.size();
-    std::string line = one.text("label");
+    std::string line = named(one);
     if (!one.text("relation").empty()) line = one.text("relation") + " " + line;
-    if (!one.text("detail").empty()) line += "  (" + one.text("detail") + ")";
     if (one.text("repeated") == "true") line += "  (shown above)";
     out += indent + (last ? "`- " : "|- ") + printable(line) + "\n";
     draw(one, indent + (last ? "   " : "|  "), out);
@@ -37,8 +43,12 @@ Result<int> show_lineage(Session& session) {
       TRY(session.show(tree));
       continue;
     }
-    std::string out = printable(tree.text("label")) +
+    std::string out = printable(named(tree)) +
                       (direction == "up" ? "  came from\n" : "  led to\n");
+    const Document* const branches = tree.find("branches");
+    if (branches == nullptr || branches->members.empty()) {
+      out += direction == "up" ? "`- nothing that is known\n" : "`- nothing yet\n";
+    }
     draw(tree, "", out);
     session.print(out);
   }

@@ -168,6 +168,8 @@ Result<std::string> find_named(Session& session, std::string_view list, const st
 }
 
 // Finds the thing of that name or makes it.
+}  // namespace
+
 Result<std::string> find_or_make(Session& session, const std::string& list,
                                  const std::string& name) {
   TRY_ASSIGN(std::string id, find_named(session, list, name));
@@ -187,8 +189,6 @@ void tell_pushed(Session& session, const Pushed& pushed) {
   session.note(std::to_string(pushed.files) + " files, " + std::to_string(pushed.bytes) +
                " bytes, " + std::to_string(pushed.sent) + " sent\n");
 }
-
-}  // namespace
 
 bool is_ignored(const std::vector<std::string>& patterns, std::string_view path, bool folder) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
@@ -313,43 +313,6 @@ Result<void> pull_tree(Session& session, const std::string& digest, const std::s
   return {};
 }
 
-Result<int> push_dataset(Session& session) {
-  const Arguments& given = session.arguments();
-  TRY_ASSIGN(const Pushed pushed, push_tree(session, given.operand(1)));
-  TRY_ASSIGN(const std::string id, find_or_make(session, "/api/v1/datasets", given.operand(0)));
-  TRY_ASSIGN(Remote* const remote, session.remote());
-  Document body = Document::object();
-  body.set("tree", Document::of(to_text(pushed.tree)));
-  for (const std::string_view name : {"licence", "source"}) {
-    if (const auto text = given.value(name)) body.set(name, Document::of(*text));
-  }
-  TRY_ASSIGN(const Document version,
-             remote->call("POST", path_of("/api/v1/datasets/{}/versions", {id}),
-                          to_json(body, Layout::compact)));
-  tell_pushed(session, pushed);
-  TRY(session.show(version));
-  return 0;
-}
-
-Result<int> pull_dataset(Session& session) {
-  const std::string named = session.arguments().operand(0);
-  const std::size_t at = named.find('@');
-  TRY_ASSIGN(const std::string id, look_up(session, "/api/v1/datasets", named.substr(0, at)));
-  TRY_ASSIGN(Remote* const remote, session.remote());
-  TRY_ASSIGN(const Document dataset, remote->get(path_of("/api/v1/datasets/{}", {id})));
-  const Document* versions = dataset.find("versions");
-  if (versions == nullptr) return not_found("the dataset has no version");
-  std::string tree;
-  for (const auto& [name, version] : versions->members) {
-    if (at == std::string::npos || version.text("number") == named.substr(at + 1)) {
-      tree = version.text("tree");
-    }
-  }
-  if (tree.empty()) return not_found("there is no version " + named);
-  TRY(pull_tree(session, tree, session.arguments().operand(1)));
-  return 0;
-}
-
 Result<int> push_artifact(Session& session) {
   TRY_ASSIGN(const Pushed pushed, push_tree(session, session.arguments().operand(0)));
   tell_pushed(session, pushed);
@@ -359,29 +322,6 @@ Result<int> push_artifact(Session& session) {
 
 Result<int> pull_artifact(Session& session) {
   TRY(pull_tree(session, session.arguments().operand(0), session.arguments().operand(1)));
-  return 0;
-}
-
-Result<int> import_model(Session& session) {
-  const Arguments& given = session.arguments();
-  TRY_ASSIGN(const Pushed pushed, push_tree(session, given.operand(1)));
-  TRY_ASSIGN(const std::string id, find_or_make(session, "/api/v1/models", given.operand(0)));
-  TRY_ASSIGN(Remote* const remote, session.remote());
-  Document body = Document::object();
-  body.set("tree", Document::of(to_text(pushed.tree)));
-  for (const std::string_view name : {"format", "source"}) {
-    if (const auto text = given.value(name)) body.set(name, Document::of(*text));
-  }
-  TRY_ASSIGN(Document version, remote->call("POST", path_of("/api/v1/models/{}/versions", {id}),
-                                            to_json(body, Layout::compact)));
-  if (const auto alias = given.value("alias")) {
-    Document target = Document::object();
-    target.set("version", {Kind::number, version.text("number"), {}});
-    TRY(remote->call("PUT", path_of("/api/v1/models/{}/aliases/{}", {id, *alias}),
-                     to_json(target, Layout::compact)));
-  }
-  tell_pushed(session, pushed);
-  TRY(session.show(version));
   return 0;
 }
 

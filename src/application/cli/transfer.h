@@ -34,14 +34,23 @@ Result<Pushed> push_tree(Session& session, const std::string& folder);
 // Downloads a tree into a new or empty folder; every file is checked.
 Result<void> pull_tree(Session& session, const std::string& digest, const std::string& folder);
 
+// Says what travelled.
+void tell_pushed(Session& session, const Pushed& pushed);
+
+// The id of the thing of that name in the session's project, which is made when there is none.
+Result<std::string> find_or_make(Session& session, const std::string& list,
+                                 const std::string& name);
+
 // A whole file of this machine. Errors: not_found, invalid (larger than `limit`).
 Result<std::string> read_local_file(const std::string& path, std::size_t limit);
 
-Result<int> push_dataset(Session& session);
+Result<int> push_dataset(Session& session);  // dataset.cc
 Result<int> pull_dataset(Session& session);
+Result<int> show_dataset(Session& session);
 Result<int> push_artifact(Session& session);
 Result<int> pull_artifact(Session& session);
-Result<int> import_model(Session& session);
+Result<int> import_model(Session& session);  // model.cc
+Result<int> show_model(Session& session);
 Result<int> show_lineage(Session& session);
 
 }  // namespace bessemer::cli

@@ -10,6 +10,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "compute/executor/executor.h"
+#include "data/dataset/inspect.h"
 #include "data/run/metrics.h"
 #include "orchestration/workload/workload.h"
 
@@ -46,9 +47,14 @@ struct Bytes {
   // A line of metrics of a run; lost lines are counted, never fatal.
   virtual void measure(RunId run, const executor::Metrics& metrics, Instant at) = 0;
   // The summary of a run's series, once nothing more comes. An empty one when it measured nothing.
-  virtual Result<run::SeriesEnd> end_series(RunId run) = 0;
-  // The generation's scratch may go; with `all` the workload's checkpoints too.
-  virtual void discard(const executor::TaskKey& key, bool all) = 0;
+  virtual void end_series(RunId run, std::function<void(Result<run::SeriesEnd>)> then) = 0;
+  // The generation's scratch may go, when its logs have been kept; with `all` the workload's
+  // checkpoints too.
+  virtual void discard(const executor::TaskKey& key, bool all, std::function<void()> then) = 0;
+  // Reads every byte of a tree and says how it fits the schema. Errors: not_found, internal (the
+  // stored bytes are damaged).
+  virtual void inspect(OrgId tenant, const Digest& tree, const dataset::Schema& schema,
+                       std::function<void(Result<dataset::Validation>)> then) = 0;
 };
 
 }  // namespace bessemer::conductor

@@ -41,6 +41,13 @@ Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes
       options_(std::move(options)) {
   engine_.watch([this](const factory::Fact& fact) {
     if (may_change_a_refusal(fact.event)) refused_.clear();
+    if (const auto* data = std::get_if<dataset::Event>(&fact.event)) {
+      if (const auto* added = std::get_if<dataset::DatasetVersionAdded>(data)) {
+        const auto* const owner = dataset::find(engine_.state().dataset, added->dataset);
+        uninspected_.push_back(
+            {added->dataset, owner->project, added->version, added->tree, added->schema});
+      }
+    }
     budgets_moved_ = budgets_moved_ || is_other_budget(fact.event);
   });
 }
@@ -75,13 +82,21 @@ void Conductor::again_at(Instant moment) {
 }
 
 void Conductor::adopt() {
+  uninspected_ = dataset::uninspected(engine_.state().dataset, SIZE_MAX);
   std::vector<executor::Expected> expected;
+  std::vector<workload::TaskOrder> of_former_life;  // may run there, whatever is known here
   for (const workload::TaskOrder& order : workload::orders(engine_.state().workload)) {
     task_owner_[order.task] = order.workload;
     const workload::Workload* const found =
         workload::find(engine_.state().workload, order.workload);
     const workload::Task* const task = workload::find_task(*found, order.task);
-    if (task == nullptr || task->phase != workload::TaskPhase::running) continue;
+    if (task == nullptr || task->phase != workload::TaskPhase::running) {
+      const factory::Life& life = engine_.state().life;
+      if (found->submitted_at <= life.restored_at && order.generation <= life.floor) {
+        of_former_life.push_back(order);
+      }
+      continue;
+    }
     executor::Expected one;
     one.key = {order.task, order.generation};
     one.started = true;
@@ -94,6 +109,10 @@ void Conductor::adopt() {
     handed_.insert(one.key);
   }
   executor_.adopt(expected);
+  for (const workload::TaskOrder& order : of_former_life) {
+    handed_.insert({order.task, order.generation});
+    end_unstarted(order, unavailable("the factory was restored from a backup"));
+  }
 }
 
 void Conductor::turn() {
@@ -101,6 +120,7 @@ void Conductor::turn() {
   next_moment_.reset();
   take_reports();
   take_time();
+  inspect_datasets();
   bool due = round_at_ && *round_at_ <= clock_.now();
   if (due) round_at_.reset();  // said anew by whoever still waits for a moment
   if (refused_until_ && *refused_until_ <= clock_.now()) {

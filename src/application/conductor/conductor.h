@@ -77,6 +77,7 @@ class Conductor {
   void record_exit(const workload::Workload& workload, const executor::Report& report,
                    const executor::Exited& exited,
                    Result<std::vector<workload::Product>> products);
+  void submit_exit(const executor::Report& report, factory::TaskExited command);
   void take_health(const workload::Workload& workload, const executor::Health& health);
   const workload::Workload* workload_of(const executor::TaskKey& key);
   // The end of `key` is recorded, or nobody waits for it: nothing of it is kept.
@@ -86,6 +87,11 @@ class Conductor {
   void take_time();
   void renew(const workload::Workload& workload, bool budgets_moved);
   void accrue_storage();
+
+  // inspecting.cc
+  void inspect_datasets();
+  // False: the journal takes nothing now.
+  bool record_finding();
 
   // serving.cc, pipelines.cc
   void move_endpoints();
@@ -139,6 +145,9 @@ class Conductor {
   std::set<executor::TaskKey> complained_;             // of exits that were refused for good
   std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
   std::map<TaskId, WorkloadId> task_owner_;
+  std::vector<dataset::Uninspected> uninspected_;      // versions whose bytes are to be read
+  bool inspecting_ = false;                            // one after the other
+  std::optional<dataset::RecordValidation> found_;     // which the journal did not take yet
   factory::Refused refused_;
   std::optional<Instant> refused_until_;               // then all of them are proposed again
   bool budgets_moved_ = true;  // running work is to be held against budgets made since

@@ -65,6 +65,19 @@ pipeline::FinishStep finish(PipelineRunId run, const std::string& step, std::uin
   return done;
 }
 
+// What an inspection found, as the one sentence that a step fails with.
+Error does_not_fit(const dataset::Dataset& dataset, const dataset::Version& version) {
+  const dataset::Validation& found = *version.validation;
+  std::string what = dataset.name + "@" + std::to_string(version.number) +
+                     " does not fit its schema: " +
+                     (found.problems.empty() ? std::string("see it") : found.problems.front());
+  if (found.problem_count > 1) {
+    what += " (and " + std::to_string(found.problem_count - 1) + " more)";
+  }
+  return invalid(std::move(what)).fix("mend the data or the schema: bessemer dataset get " +
+                                      dataset.name);
+}
+
 }  // namespace
 
 void Conductor::move_pipelines() {
@@ -168,6 +181,8 @@ bool Conductor::ingest(const pipeline::IngestDataset& action) {
   }
   const dataset::Version* const version = dataset::find_tree(*find_it(), action.tree);
   if (version == nullptr) return fail(internal("the dataset version did not appear"));
+  if (!version->validation) return false;  // being read: the fact of what was found comes back here
+  if (!version->validation->passed) return fail(does_not_fit(*find_it(), *version));
   pipeline::FinishStep done =
       finish(action.run, action.step, action.attempt,
              there ? pipeline::StepStatus::reused : pipeline::StepStatus::succeeded);
@@ -179,6 +194,7 @@ bool Conductor::ingest(const pipeline::IngestDataset& action) {
   output.dataset_version = version->number;
   done.result.outputs["dataset"] = output;
   done.note = action.dataset + "@" + std::to_string(version->number);
+  if (version->rows > 0) done.note += ", " + std::to_string(version->rows) + " rows";
   return decide(pipeline::Command(std::move(done)));
 }
 

@@ -62,7 +62,6 @@ bool Conductor::take(const executor::Report& report) {
       task->phase == workload::TaskPhase::ended) {
     // Nobody's any more: a generation that was given up. It is stopped, and forgotten at its end.
     if (std::holds_alternative<executor::Exited>(report.what)) {
-      bytes_.discard(report.key, false);
       forget(report.key, found == nullptr || workload::is_final(found->phase));
     } else if (std::holds_alternative<executor::Started>(report.what)) {
       (void)executor_.stop(report.key, "superseded", Duration{}).has_value();
@@ -104,8 +103,9 @@ bool Conductor::record(const factory::Command& command, Instant occurred_at) {
   return written || written.error().retry == Retry::never;
 }
 
+// Its logs are kept before its directory goes.
 void Conductor::forget(const executor::TaskKey& key, bool whole_workload) {
-  (void)executor_.forget(key).has_value();
+  bytes_.discard(key, whole_workload, [this, key] { (void)executor_.forget(key).has_value(); });
   handed_.erase(key);
   stopping_.erase(key);
   paid_until_.erase(key);
@@ -157,10 +157,12 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
     command.report.reason = workload::Reason::exit_code;
     command.report.detail = "its outputs could not be kept: " + to_text(products.error());
   }
-  if (workload.spec.run) {
-    if (auto series = bytes_.end_series(*workload.spec.run)) {
+  if (!workload.spec.run) return submit_exit(report, std::move(command));
+  bytes_.end_series(*workload.spec.run, [this, report, command = std::move(command),
+                                         run = *workload.spec.run](auto series) mutable {
+    if (series) {
       run::Finish finish;
-      finish.run = *workload.spec.run;
+      finish.run = run;
       finish.status = command.report.reason == workload::Reason::completed
                           ? run::Status::succeeded
                           : run::Status::failed;
@@ -170,9 +172,13 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
       finish.series_bytes = series->bytes;
       command.run = std::move(finish);
     }
-  }
+    submit_exit(report, std::move(command));
+  });
+}
+
+void Conductor::submit_exit(const executor::Report& report, factory::TaskExited command) {
   const executor::TaskKey key = report.key;
-  const WorkloadId id = workload.id;
+  const WorkloadId id = command.report.workload;
   const auto written =
       engine_.submit(factory::OwnCommand(std::move(command)), observed_at(report.occurred_at));
   ending_.erase(key);
@@ -189,9 +195,7 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
   }
   engine_.when_durable(written->last, [this, key, id] {
     const workload::Workload* const now = workload::find(engine_.state().workload, id);
-    const bool over = now == nullptr || workload::is_final(now->phase);
-    bytes_.discard(key, over);
-    forget(key, over);
+    forget(key, now == nullptr || workload::is_final(now->phase));
   });
 }
 

@@ -38,8 +38,16 @@ struct Shelf final : Bytes {
     then(left);
   }
   void measure(RunId, const executor::Metrics&, Instant) override {}
-  Result<run::SeriesEnd> end_series(RunId) override { return not_found("nothing was measured"); }
-  void discard(const executor::TaskKey&, bool) override {}
+  void end_series(RunId, std::function<void(Result<run::SeriesEnd>)> then) override {
+    then(not_found("nothing was measured"));
+  }
+  void discard(const executor::TaskKey&, bool, std::function<void()> then) override { then(); }
+  // Inspections that wait for the test to answer.
+  std::vector<std::function<void(Result<dataset::Validation>)>> reading;
+  void inspect(OrgId, const Digest&, const dataset::Schema&,
+               std::function<void(Result<dataset::Validation>)> then) override {
+    reading.push_back(std::move(then));
+  }
 };
 
 // A factory on one node with eight accelerators, and the conductor that is tested.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "application/cli/cli.h"
+#include "application/daemon/backup_tool.h"
 #include "application/daemon/daemon.h"
 #include "application/daemon/journal_tool.h"
 #include "application/gateway/gateway.h"
@@ -82,9 +83,13 @@ int main(int count, char** words) {
   const bool is_option = !rest.empty() && rest.front().starts_with("-");
   if (first == "gateway" && (rest.empty() || is_option)) return run_gateway(rest);
   if (first == "journal") return daemon::run_journal_tool(rest);
+  if (first == "backup") return daemon::run_backup(rest);
+  if (first == "restore") return daemon::run_restore(rest);
   return cli::run_process(count, words,
                           {{"daemon", "run the factory in this process"},
                            {"gateway", "serve callers with what a daemon lends"},
+                           {"backup", "copy the factory, running or not, to a folder or .tar file"},
+                           {"restore", "make a state directory of a backup"},
                            {"journal cat", "print the facts of a state directory, one a line"},
                            {"journal usage", "print the records of the gateways' usage logs"},
                            {"journal verify", "check the chain of facts and what they seal"},

@@ -16,6 +16,7 @@ Result<Config> read_config(std::string_view yaml) {
   if (config.gateways.value_or(1) > max_gateways) {
     return invalid("must be at most 64").at("gateways");
   }
+  if (config.snapshot_every == 0u) return invalid("must be at least 1").at("snapshot_every");
   if (config.currency == simulated_currency) {
     return invalid("SIM is the currency of simulated accelerators").at("currency");
   }
@@ -50,6 +51,7 @@ std::string default_config() {
 # currency: USD                    # of the first price book
 # pool: default                    # the node pool this machine belongs to
 # isolation: strict                # strict, or relaxed where a part of it is missing
+# snapshot_every: 100000           # facts: a start replays about so many at most
 
 # Accelerators that do not exist, so that everything can be tried without them. They are charged
 # in a currency of their own, SIM, which can reach no real invoice.

@@ -30,9 +30,10 @@ struct Config {
   std::optional<std::string> pool;            // of this machine; default "default"
   std::vector<SimulatedPool> simulated_accelerators;
   std::optional<workload::Isolation> isolation;  // the least that tasks get; default strict
+  std::optional<std::uint64_t> snapshot_every;   // facts; default 100,000
 };
 DESCRIBE(Config, listen, gateway_listen, gateways, currency, pool, simulated_accelerators,
-         isolation)
+         isolation, snapshot_every)
 
 constexpr std::uint32_t max_gateways = 64;
 constexpr std::uint32_t max_simulated = 1024;  // accelerators of one model

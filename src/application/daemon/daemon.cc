@@ -12,6 +12,7 @@
 #include "application/daemon/collector.h"
 #include "application/daemon/first_start.h"
 #include "application/daemon/log.h"
+#include "application/engine/held_bytes.h"
 #include "base/text.h"
 #include "world/real/tree.h"
 
@@ -55,6 +56,10 @@ Result<void> Daemon::open_secrets() {
   master_ = std::make_unique<secret::MasterKey>(std::move(master));
   TRY_ASSIGN(auto vault, secret::Vault::open(*home_.disk, entropy_, *master_));
   vault_ = std::make_unique<secret::Vault>(std::move(vault));
+  // What was removed and yet kept for a backup, and what was sealed and never named.
+  if (const auto held = engine::hold_bytes(*home_.disk)) {
+    TRY(vault_->sweep(secret::sealed_blobs(engine_->state().secret)));
+  }
   TRY_ASSIGN(auto people, secret::People::open(*home_.disk, entropy_, *master_));
   people_ = std::make_unique<secret::People>(std::move(people));
   return {};
@@ -76,7 +81,8 @@ Result<void> Daemon::open() {
   TRY(register_machine(*engine_, home_, inventory, clock_, entropy_));
   TRY(engine_->commit_now());
   TRY_ASSIGN(store_, StoreThread::open(home_.at("artifacts"), *loop_));
-  bytes_ = std::make_unique<TaskBytes>(home_, *store_, *vault_, *engine_);
+  inspector_ = std::make_unique<Inspector>(store_->reader(), *loop_);
+  bytes_ = std::make_unique<TaskBytes>(home_, *store_, *inspector_, *vault_, *engine_);
   executor::LocalOptions local;
   local.tasks_directory = home_.at("tasks");
   local.supervisor = options_.program_directory + "/bessemer-supervisor";
@@ -92,6 +98,12 @@ Result<void> Daemon::open() {
                                                       entropy_, conduct);
   committer_ = std::make_unique<Committer>(engine_->journal(), *loop_,
                                            [this](Result<void> done) { committed(done); });
+  SnapshotOptions snapshots;
+  snapshots.program = options_.program_directory + "/bessemer";
+  snapshots.home = home_.path;
+  snapshots.every = home_.config.snapshot_every.value_or(snapshots.every);
+  TRY_ASSIGN(snapshots_,
+             Snapshots::open(std::move(snapshots), *engine_, *loop_, *home_.disk));
   engine_->watch([this](const factory::Fact&) { act_soon(); });
   executor_events_ = real::Descriptor(::fcntl(executor_->poll_fd(), F_DUPFD_CLOEXEC, 0));
   watchers_.push_back(std::make_unique<Readable>([this] { act_soon(); }));
@@ -125,8 +137,20 @@ Result<void> Daemon::listen() {
   real::Address local;
   local.path = home_.at("run/api.sock");
   TRY(server_->listen(local));
-  TRY(world::replace_file(*home_.disk, "run/address", to_text(address_) + "\n"));
+  TRY(tell_address());
   return listen_to_gateways();
+}
+
+// Mostly the same as before; a full disk must not keep a factory from settling what it owes.
+Result<void> Daemon::tell_address() {
+  const std::string text = to_text(address_) + "\n";
+  const auto before = world::read_file(*home_.disk, "run/address", 4096);
+  if (before && *before == text) return {};
+  auto written = world::replace_file(*home_.disk, "run/address", text);
+  if (written || written.error().code != Code::exhausted) return written;
+  log_line("warning", "the address could not be written down",
+           {{"error", to_text(written.error())}});
+  return {};
 }
 
 Result<void> Daemon::listen_to_gateways() {
@@ -234,6 +258,7 @@ void Daemon::expire() {
 void Daemon::maintain() {
   api_->tick();
   expire();
+  snapshots_->look();
   // Compressing sealed segments takes as long as it takes: not on the loop.
   store_->post([journal = &engine_->journal()](artifact::Store&) -> StoreThread::Then {
     for (int i = 0; i < 4; ++i) {
@@ -244,7 +269,7 @@ void Daemon::maintain() {
   });
   if (loop_->now() - collected_ >= collect_every) {
     collected_ = loop_->now();
-    collect_garbage(*engine_, *store_, clock_);
+    collect_garbage(*engine_, *store_, *home_.disk, clock_);
   }
   loop_->after(maintain_every, [this] { maintain(); });
 }

@@ -10,6 +10,7 @@
 #include "application/daemon/gateway_processes.h"
 #include "application/daemon/gateways.h"
 #include "application/daemon/home.h"
+#include "application/daemon/snapshots.h"
 #include "application/daemon/store_thread.h"
 #include "application/daemon/task_bytes.h"
 #include "application/daemon/task_doors.h"
@@ -45,6 +46,7 @@ class Daemon final : api::Standing {
   Result<void> open();
   Result<void> open_secrets();
   Result<void> listen();
+  Result<void> tell_address();
   Result<void> listen_to_gateways();
   void wait_for_gateways(int turns);
   Result<void> watch_signals();
@@ -70,6 +72,7 @@ class Daemon final : api::Standing {
   std::unique_ptr<secret::Vault> vault_;
   std::unique_ptr<secret::People> people_;
   std::unique_ptr<StoreThread> store_;
+  std::unique_ptr<Inspector> inspector_;
   std::unique_ptr<TaskBytes> bytes_;
   std::unique_ptr<executor::LocalExecutor> executor_;
   std::unique_ptr<conductor::Conductor> conductor_;
@@ -81,6 +84,7 @@ class Daemon final : api::Standing {
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<server::HttpServer> server_;
   std::unique_ptr<Committer> committer_;
+  std::unique_ptr<Snapshots> snapshots_;
   std::vector<std::unique_ptr<real::Watcher>> watchers_;
   real::Descriptor signals_;
   real::Descriptor executor_events_;

@@ -2,6 +2,7 @@
 #include "application/daemon/journal_tool.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "application/daemon/home.h"
 #include "application/daemon/usage_seal.h"
@@ -11,6 +12,8 @@
 
 namespace bessemer::daemon {
 namespace {
+
+constexpr int snapshot_niceness = 10;
 
 int explain() {
   fmt::print(stderr,
@@ -101,6 +104,7 @@ int run_journal_tool(const std::vector<std::string>& words) {
     return done ? 0 : fail(done.error());
   }
   if (verb == "snapshot") {
+    (void)!::nice(snapshot_niceness);  // it never hurries: the daemon beside it does
     const auto at = engine::write_snapshot(**disk, {});
     if (!at) return fail(at.error());
     fmt::print("snapshot at fact {}\n", *at);

@@ -36,41 +36,45 @@ std::string TaskBytes::checkpoints_of(TaskId task) const {
   return home_.at("checkpoints/" + to_text(task));
 }
 
-Result<std::vector<executor::TaskSecret>> TaskBytes::secrets_of(
+Result<std::vector<TaskBytes::Sealed>> TaskBytes::sealed_of(
     const conductor::Wanted& wanted) const {
-  std::vector<executor::TaskSecret> secrets;
+  std::vector<Sealed> found;
   for (const std::string& name : wanted.secrets) {
     const secret::Entry* const entry =
         secret::find(engine_.state().secret, wanted.project, name);
     if (entry == nullptr) return not_found("secret '" + name + "' was removed").at("secrets");
     const secret::Version& newest = entry->versions.back();
-    TRY_ASSIGN(Secret value,
-               vault_.load({wanted.tenant, wanted.project, name, newest.number}, newest.sealed));
-    secrets.push_back({name, std::move(value)});
+    found.push_back({{wanted.tenant, wanted.project, name, newest.number}, newest.sealed});
   }
-  return secrets;
+  return found;
 }
 
 void TaskBytes::prepare(conductor::Wanted wanted,
                         std::function<void(Result<conductor::Prepared>)> then) {
-  auto secrets = secrets_of(wanted);
-  if (!secrets) return then(std::move(secrets).error());
+  auto sealed = sealed_of(wanted);
+  if (!sealed) return then(std::move(sealed).error());
   auto prepared = std::make_shared<conductor::Prepared>();
-  prepared->secrets = *std::move(secrets);
   if (!wanted.outputs.empty()) prepared->outputs = outputs_of(wanted.key);
   prepared->checkpoints = checkpoints_of(wanted.key.task);
   for (const std::string& directory : {prepared->outputs, prepared->checkpoints}) {
     if (directory.empty()) continue;
     if (auto made = make_directory(directory); !made) return then(std::move(made).error());
   }
-  if (!wanted.code && wanted.inputs.empty()) return then(std::move(*prepared));
+  if (!wanted.code && wanted.inputs.empty() && sealed->empty()) {
+    return then(std::move(*prepared));
+  }
   const std::string root = store_.directory();
-  store_.post([=, wanted = std::move(wanted)](artifact::Store& store) -> StoreThread::Then {
+  store_.post([=, this, sealed = *std::move(sealed),
+               wanted = std::move(wanted)](artifact::Store& store) -> StoreThread::Then {
     const auto lay_out = [&](const Digest& tree) -> Result<std::string> {
       TRY_ASSIGN(const std::string path, store.lay_out(wanted.tenant, tree));
       return root + "/" + path;
     };
     const auto all = [&]() -> Result<void> {
+      for (const Sealed& one : sealed) {
+        TRY_ASSIGN(Secret value, vault_.load(one.place, one.digest));
+        prepared->secrets.push_back({one.place.name, std::move(value)});
+      }
       if (wanted.code) {
         TRY_ASSIGN(prepared->code, lay_out(wanted.code));
       }
@@ -132,31 +136,48 @@ void TaskBytes::measure(RunId run, const executor::Metrics& metrics, Instant at)
   if (!writer->second.append(point)) ++lost_metrics_;
 }
 
-Result<run::SeriesEnd> TaskBytes::end_series(RunId run) {
-  const auto writer = series_.find(run);
-  if (writer != series_.end()) {
-    TRY(writer->second.sync());
-    series_.erase(writer);
+void TaskBytes::end_series(RunId run, std::function<void(Result<run::SeriesEnd>)> then) {
+  std::shared_ptr<run::SeriesWriter> writer;
+  if (const auto at = series_.find(run); at != series_.end()) {
+    writer = std::make_shared<run::SeriesWriter>(std::move(at->second));
+    series_.erase(at);
   }
-  const std::string path = series_path(run);
-  if (!home_.disk->exists(path)) return run::SeriesEnd{};
-  return run::read_end(*home_.disk, path);
+  world::Disk& disk = *home_.disk;
+  store_.post([=, &disk](artifact::Store&) -> StoreThread::Then {
+    const auto end = [&]() -> Result<run::SeriesEnd> {
+      if (writer) TRY(writer->sync());
+      const std::string path = series_path(run);
+      if (!disk.exists(path)) return run::SeriesEnd{};
+      return run::read_end(disk, path);
+    };
+    return [then, ended = end()] { then(ended); };
+  });
 }
 
-void TaskBytes::discard(const executor::TaskKey& key, bool all) {
-  std::error_code ignored;
-  fs::remove_all(outputs_of(key), ignored);
-  if (all) fs::remove_all(checkpoints_of(key.task), ignored);
+void TaskBytes::discard(const executor::TaskKey& key, bool all, std::function<void()> then) {
   const fs::path task =
       home_.at("tasks/" + to_text(key.task) + "/" + std::to_string(key.generation));
   const fs::path kept = kept_logs(home_, key);
-  fs::create_directories(kept, ignored);
-  for (const auto& entry : fs::directory_iterator(task, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("stdout") || name.starts_with("stderr")) {
-      fs::rename(entry.path(), kept / name, ignored);
+  const std::string outputs = outputs_of(key);
+  const std::string checkpoints = all ? checkpoints_of(key.task) : std::string();
+  store_.post([=](artifact::Store&) -> StoreThread::Then {
+    std::error_code ignored;
+    fs::remove_all(outputs, ignored);
+    if (!checkpoints.empty()) fs::remove_all(checkpoints, ignored);
+    fs::create_directories(kept, ignored);
+    for (const auto& entry : fs::directory_iterator(task, ignored)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("stdout") || name.starts_with("stderr")) {
+        fs::rename(entry.path(), kept / name, ignored);
+      }
     }
-  }
+    return then;
+  });
+}
+
+void TaskBytes::inspect(OrgId tenant, const Digest& tree, const dataset::Schema& schema,
+                        std::function<void(Result<dataset::Validation>)> then) {
+  inspector_.post({tenant, tree, schema, std::move(then)});
 }
 
 }  // namespace bessemer::daemon

@@ -6,6 +6,7 @@
 
 #include "application/conductor/bytes.h"
 #include "application/daemon/home.h"
+#include "application/daemon/inspector.h"
 #include "application/daemon/store_thread.h"
 #include "application/engine/engine.h"
 #include "governance/secret/vault.h"
@@ -15,27 +16,35 @@ namespace bessemer::daemon {
 class TaskBytes final : public conductor::Bytes {
  public:
   // Everything outlives this.
-  TaskBytes(const Home& home, StoreThread& store, secret::Vault& vault,
+  TaskBytes(const Home& home, StoreThread& store, Inspector& inspector, secret::Vault& vault,
             const engine::Engine& engine)
-      : home_(home), store_(store), vault_(vault), engine_(engine) {}
+      : home_(home), store_(store), inspector_(inspector), vault_(vault), engine_(engine) {}
 
   void prepare(conductor::Wanted wanted,
                std::function<void(Result<conductor::Prepared>)> then) override;
   void take_outputs(conductor::Wanted wanted,
                     std::function<void(Result<std::vector<workload::Product>>)> then) override;
   void measure(RunId run, const executor::Metrics& metrics, Instant at) override;
-  Result<run::SeriesEnd> end_series(RunId run) override;
-  void discard(const executor::TaskKey& key, bool all) override;
+  void end_series(RunId run, std::function<void(Result<run::SeriesEnd>)> then) override;
+  void discard(const executor::TaskKey& key, bool all, std::function<void()> then) override;
+  void inspect(OrgId tenant, const Digest& tree, const dataset::Schema& schema,
+               std::function<void(Result<dataset::Validation>)> then) override;
 
   std::uint64_t lost_metrics() const { return lost_metrics_; }
 
  private:
+  struct Sealed {
+    secret::Place place;
+    Digest digest;
+  };
   std::string outputs_of(const executor::TaskKey& key) const;
   std::string checkpoints_of(TaskId task) const;
-  Result<std::vector<executor::TaskSecret>> secrets_of(const conductor::Wanted& wanted) const;
+  // Where the secrets that a task asks for lie now.
+  Result<std::vector<Sealed>> sealed_of(const conductor::Wanted& wanted) const;
 
   const Home& home_;
   StoreThread& store_;
+  Inspector& inspector_;
   secret::Vault& vault_;
   const engine::Engine& engine_;
   std::map<RunId, run::SeriesWriter> series_;

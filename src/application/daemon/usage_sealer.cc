@@ -2,6 +2,7 @@
 #include "application/daemon/usage_sealer.h"
 
 #include "application/daemon/log.h"
+#include "application/engine/held_bytes.h"
 
 namespace bessemer::daemon {
 namespace {
@@ -48,6 +49,9 @@ void UsageSealer::state(const lease::EpochKey& key, const std::vector<Stretch>& 
   }
   engine_.when_durable(engine_.applied(), [this, key] {
     worker_.post([key, &disk = disk_]() -> Worker::Then {
+      // A backup reads it: it goes at the next start.
+      const auto held = engine::hold_bytes(disk);
+      if (!held) return {};
       auto dropped = drop_raw_log(disk, key);
       if (dropped) return {};
       return [key, error = dropped.error()] { complain(key, error); };

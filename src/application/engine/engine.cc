@@ -3,15 +3,18 @@
 
 #include <algorithm>
 
+#include "application/engine/replay.h"
 #include "base/check.h"
 #include "base/codec.h"
 #include "journal/snapshot.h"
 
 namespace bessemer::engine {
-namespace {
 
-// Applies every fact of a batch that lies after `applied`.
-Result<void> apply_batch(const journal::Batch& batch, factory::State& state, Sequence& applied) {
+Result<void> replay(const journal::Batch& batch, factory::State& state, Sequence& applied) {
+  if (batch.first > applied + 1) {
+    return internal("facts from " + std::to_string(applied + 1) + " are missing")
+        .because("journal_corrupt");
+  }
   journal::Records records(batch.body);
   journal::Record record;
   Sequence sequence = batch.first;
@@ -25,7 +28,6 @@ Result<void> apply_batch(const journal::Batch& batch, factory::State& state, Seq
   return {};
 }
 
-// The newest readable snapshot's state and place; an empty state and 0 when there is none.
 Result<journal::Head> load_state(world::Disk& disk, const Options& options,
                                  factory::State& state) {
   TRY_ASSIGN(auto snapshot, journal::load_snapshot(disk, options.snapshot_directory,
@@ -34,8 +36,6 @@ Result<journal::Head> load_state(world::Disk& disk, const Options& options,
   TRY_ASSIGN(state, factory::decode_state(snapshot->bytes));
   return snapshot->at;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(world::Disk& disk, const Options& options) {
   std::unique_ptr<Engine> engine(new Engine);
@@ -48,7 +48,7 @@ Result<std::unique_ptr<Engine>> Engine::open(world::Disk& disk, const Options& o
   files.known = known;
   TRY_ASSIGN(engine->journal_,
              journal::open_journal(disk, files, [&](const journal::Batch& batch) {
-               return apply_batch(batch, engine->state_, engine->applied_);
+               return replay(batch, engine->state_, engine->applied_);
              }));
   return engine;
 }
@@ -122,9 +122,12 @@ Result<void> Engine::commit_now() {
 }
 
 Result<Sequence> write_snapshot(world::Disk& disk, const Options& options) {
+  TRY(disk.make_directories(options.snapshot_directory));
+  TRY_ASSIGN(const auto alone, disk.lock(options.snapshot_directory));
   factory::State state;
   TRY_ASSIGN(journal::Head at, load_state(disk, options, state));
-  Sequence applied = at.sequence;
+  const Sequence known = at.sequence;
+  Sequence applied = known;
   auto opened = journal::read_journal(disk, options.journal_directory, applied + 1,
                                       journal::Extent::certain);
   if (!opened && opened.error().code == Code::not_found) return applied;  // nothing new
@@ -133,10 +136,10 @@ Result<Sequence> write_snapshot(world::Disk& disk, const Options& options) {
   while (true) {
     TRY_ASSIGN(const bool more, cursor->next(batch));
     if (!more) break;
-    TRY(apply_batch(batch, state, applied));
+    TRY(replay(batch, state, applied));
     at = batch.head();
   }
-  if (applied == 0) return applied;
+  if (applied == known) return applied;
   TRY(journal::save_snapshot(disk, options.snapshot_directory,
                              {at, factory::state_schema(), factory::encode_state(state)}));
   TRY(journal::prune_snapshots(disk, options.snapshot_directory, 3));

@@ -83,7 +83,8 @@ class Engine {
 };
 
 // Folds the newest snapshot and the journal after it into a new snapshot. Runs beside a daemon, in
-// a process of its own: it only reads what is durable. Errors: those of the journal and the disk.
+// a process of its own: it only reads what is durable. Errors: conflict (another process folds),
+// those of the journal and the disk.
 Result<Sequence> write_snapshot(world::Disk& disk, const Options& options);
 
 }  // namespace bessemer::engine

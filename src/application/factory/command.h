@@ -138,11 +138,18 @@ struct ReportUsage {
   const metering::UsageSums* sums = nullptr;    // of the range
 };
 
+// The first thing that happens to a restored state: nothing of the life that the backup was taken
+// of is obeyed any more. `floor` lies above every generation and epoch that it may have reached.
+struct BeginLife {
+  std::uint64_t sequence = 0;  // of the last fact of the backup
+  std::uint32_t floor = 0;
+};
+
 using OwnCommand =
     std::variant<Launch, TaskStarted, TaskExited, Accrue, AccrueStorage, Renew, BeginReplica,
                  EndReplica, BeginJobStep, BeginDeployStep, CloseInvoice, ReportUsage,
                  DeleteDataset, DeleteModel, ChangeEndpoint, KeepAnswer, CreateTenant, SetTimeZone,
-                 TopUp>;
+                 TopUp, BeginLife>;
 
 using Command =
     std::variant<tenant::Command, access::Command, quota::Command, secret::Command,

@@ -31,7 +31,15 @@ struct RequestAnswered {
   std::string answer;
 };
 DESCRIBE(RequestAnswered, principal, key, answer)
-using OwnEvent = std::variant<RequestNoted, RequestAnswered>;
+// The state was restored from a backup of its first `sequence` facts. See Life.
+struct FactoryRestored {
+  static constexpr std::uint16_t fact = 0x4110;
+  static constexpr std::string_view tag = "factory_restored";
+  std::uint64_t sequence = 0;
+  std::uint32_t floor = 0;
+};
+DESCRIBE(FactoryRestored, sequence, floor)
+using OwnEvent = std::variant<RequestNoted, RequestAnswered, FactoryRestored>;
 
 // Any event. The order here is of no meaning: what is written is the event's own number.
 using Event =

@@ -39,6 +39,7 @@ struct JudgeOwn {
   }
   Result<Batch> operator()(const CloseInvoice& c) { return judge_invoice(state, c, context); }
   Result<Batch> operator()(const ReportUsage& c) { return judge_usage(state, c, context); }
+  Result<Batch> operator()(const BeginLife& c) { return judge_life(state, c, context); }
   Result<Batch> operator()(const CreateTenant& c) {
     return judge_create_tenant(state, c, context);
   }

@@ -24,6 +24,7 @@ void add(Batch& batch, std::vector<ModuleEvent> events) {
 // ---- the parts of apply that are the factory's own; noted.cc
 void apply_own(State& state, const RequestNoted& noted, const Context& context);
 void apply_own(State& state, const RequestAnswered& answered, const Context& context);
+void apply_own(State& state, const FactoryRestored& restored, const Context& context);  // life.cc
 
 // ---- the parts of judge, by noun; each in the .cc file of its name
 
@@ -61,6 +62,7 @@ Result<Batch> judge_change_endpoint(const State&, const ChangeEndpoint&, const C
 Result<void> count_things(const State& state, Batch& batch, const Context& context);
 Result<Batch> judge_artifact(const State&, const artifact::Command&, const Context&);  // storage.cc
 Result<Batch> judge_dataset(const State&, const dataset::Command&, const Context&);
+Result<Batch> judge_life(const State&, const BeginLife&, const Context&);           // life.cc
 Result<Batch> judge_registry(const State&, const registry::Command&, const Context&);
 
 }  // namespace bessemer::factory

@@ -62,6 +62,15 @@ struct Notes {
 };
 DESCRIBE(Notes, by_key, by_time, by_principal, answer_bytes, answers_from)
 
+// Of a state that was restored from a backup: another life may have gone on from the same facts, so
+// what existed by `restored_at` gets generations above `floor`, which that life never reached.
+struct Life {
+  Instant restored_at;
+  std::uint32_t floor = 0;
+  friend bool operator==(const Life&, const Life&) = default;
+};
+DESCRIBE(Life, restored_at, floor)
+
 struct State {
   // governance
   tenant::State tenant;
@@ -91,10 +100,11 @@ struct State {
   Notes notes;
   // Projects in the order in which they were made, from 0: each has its own user id for tasks.
   std::map<OrgId, std::uint32_t> project_number;
+  Life life;
 };
 DESCRIBE(State, tenant, access, quota, secret, pricing, ledger, budget, metering, lease, billing,
          audit, queue, workload, pipeline, deployment, artifact, dataset, run, registry, site,
-         notes, project_number)
+         notes, project_number, life)
 
 // The binary form of a snapshot, and a digest of its description: a snapshot with another one was
 // written by another version and is not read.

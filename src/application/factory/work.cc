@@ -240,7 +240,9 @@ Result<Batch> judge_launch(const State& state, const Launch& launch, const Conte
   Batch batch;
   workload::Start start;
   start.workload = launch.workload;
-  start.generation = found->generation + 1;
+  const bool of_former_life = found->submitted_at <= state.life.restored_at;
+  start.generation =
+      std::max(found->generation, of_former_life ? state.life.floor : 0) + 1;
   start.placements = launch.placements;
   const budget::Spender spender = spender_of(state, *found);
   if (!budget::matching(state.budget, spender).empty()) {

@@ -20,15 +20,10 @@ const Epoch* find_epoch(const State& state, GatewayId gateway, std::uint64_t epo
   return found == state.epochs.end() ? nullptr : &found->second;
 }
 
-std::uint64_t newest_of(const State& state, GatewayId gateway) {
-  const auto found = state.newest.find(gateway);
-  return found == state.newest.end() ? 0 : found->second;
-}
-
 // The epoch of a command that ends or reports it; null: it is closed, there is nothing left to do.
 Result<const Epoch*> owed_epoch(const State& state, GatewayId gateway, std::uint64_t epoch) {
   if (const Epoch* found = find_epoch(state, gateway, epoch); found != nullptr) return found;
-  if (epoch == 0 || epoch > newest_of(state, gateway)) {
+  if (epoch == 0 || epoch > newest_epoch(state, gateway)) {
     return not_found("no such epoch of this gateway").at("epoch");
   }
   return static_cast<const Epoch*>(nullptr);
@@ -75,7 +70,7 @@ std::vector<budget::Move> everything_out(const State& state, const Epoch& epoch)
 Decided judge_one(const State& state, const budget::State&, const OpenEpoch& command,
                   const Context&) {
   if (!command.gateway) return invalid("must not be empty").at("gateway");
-  const std::uint64_t newest = newest_of(state, command.gateway);
+  const std::uint64_t newest = newest_epoch(state, command.gateway);
   Decision decision;
   if (command.epoch == newest && newest != 0) {
     const Epoch* epoch = find_epoch(state, command.gateway, newest);
@@ -90,7 +85,7 @@ Decided judge_one(const State& state, const budget::State&, const OpenEpoch& com
   if (command.epoch != newest + 1) {
     return conflict("the next epoch of this gateway is " + std::to_string(newest + 1)).at("epoch");
   }
-  if (newest == 0 && state.newest.size() >= max_gateways) {
+  if (!state.newest.contains(command.gateway) && state.newest.size() >= max_gateways) {
     return exhausted("there are 1000 gateways already");
   }
   const Epoch* before = find_epoch(state, command.gateway, newest);
@@ -185,7 +180,7 @@ Decided short_of(const State& state, const std::vector<Part>& parts, const Borro
 
 Result<void> check_borrower(const State& state, const Borrow& command) {
   const Epoch* epoch = find_epoch(state, command.gateway, command.epoch);
-  const bool newest = command.epoch == newest_of(state, command.gateway);
+  const bool newest = command.epoch == newest_epoch(state, command.gateway);
   if (epoch == nullptr || !newest || epoch->status != EpochStatus::live) {
     return conflict("the epoch is over").at("epoch").because("epoch_over").fix("open the next one");
   }
@@ -366,6 +361,24 @@ Decided judge_one(const State& state, const budget::State& budgets, const WriteO
   return decision;
 }
 
+Decided judge_one(const State& state, const budget::State&, const Fence& command,
+                  const Context&) {
+  if (command.floor == state.floor) return Decision{};
+  const bool above = command.floor > state.floor &&
+                     std::ranges::all_of(state.newest, [&](const auto& one) {
+                       return command.floor > one.second;
+                     });
+  if (!above) return invalid("must be above every epoch that was opened").at("floor");
+  Decision decision;
+  for (const auto& [key, epoch] : state.epochs) {
+    if (epoch.status == EpochStatus::live) {
+      decision.events.emplace_back(EpochLost{key.first, key.second});
+    }
+  }
+  decision.events.emplace_back(EpochsFenced{command.floor});
+  return decision;
+}
+
 // ---- changes
 
 void end_leases(State& state, Epoch& epoch) {
@@ -418,6 +431,7 @@ void apply_one(State& state, const EpochWrittenOff& event) {
   end_leases(state, epoch);
   epoch.status = EpochStatus::written_off;
 }
+void apply_one(State& state, const EpochsFenced& event) { state.floor = event.floor; }
 
 }  // namespace
 
@@ -430,6 +444,11 @@ void apply(State& state, const Event& event, const Context&) {
   std::visit([&](const auto& one) { apply_one(state, one); }, event);
 }
 
+std::uint64_t newest_epoch(const State& state, GatewayId gateway) {
+  const auto found = state.newest.find(gateway);
+  return std::max(state.floor, found == state.newest.end() ? 0 : found->second);
+}
+
 const Lease* find(const State& state, LeaseId id) {
   const auto found = state.leases.find(id);
   return found == state.leases.end() ? nullptr : &found->second;
@@ -439,7 +458,7 @@ Wide outstanding(const Lease& lease) { return std::max(Wide{0}, lease.granted - 
 
 std::vector<Lease> recalled(const State& state, GatewayId gateway) {
   std::vector<Lease> found;
-  const Epoch* epoch = find_epoch(state, gateway, newest_of(state, gateway));
+  const Epoch* epoch = find_epoch(state, gateway, newest_epoch(state, gateway));
   if (epoch == nullptr) return found;
   for (const LeaseId id : epoch->leases) {
     if (const Lease& lease = state.leases.at(id); lease.recalled) found.push_back(lease);
@@ -450,7 +469,7 @@ std::vector<Lease> recalled(const State& state, GatewayId gateway) {
 std::vector<EpochKey> owed(const State& state) {
   std::vector<EpochKey> found;
   for (const auto& [key, epoch] : state.epochs) {
-    const bool old = key.second != newest_of(state, key.first);
+    const bool old = key.second != newest_epoch(state, key.first);
     if (epoch.status == EpochStatus::lost || (old && epoch.status == EpochStatus::live)) {
       found.push_back(key);
     }

@@ -86,8 +86,9 @@ struct State {
   std::map<EpochKey, Epoch> epochs;           // closed ones are forgotten
   std::map<GatewayId, std::uint64_t> newest;  // epoch of each gateway
   std::map<BudgetId, Wide> largest;           // largest single need asked of a budget
+  std::uint64_t floor = 0;  // epochs up to here are over, also those that no fact speaks of: Fence
 };
-DESCRIBE(State, leases, by_name, epochs, newest, largest)
+DESCRIBE(State, leases, by_name, epochs, newest, largest, floor)
 
 // ---- commands
 
@@ -96,7 +97,7 @@ DESCRIBE(State, leases, by_name, epochs, newest, largest)
 struct OpenEpoch {
   static constexpr std::string_view tag = "open_epoch";
   GatewayId gateway;
-  std::uint64_t epoch = 0;  // newest + 1
+  std::uint64_t epoch = 0;  // newest_epoch + 1
 };
 DESCRIBE(OpenEpoch, gateway, epoch)
 
@@ -195,8 +196,16 @@ struct WriteOff {
 };
 DESCRIBE(WriteOff, gateway, epoch, reason)
 
+// The state comes from a backup: another life may have opened epochs that it does not know. None up
+// to `floor` may spend or be continued any more; what the known ones owe waits for their logs.
+struct Fence {
+  static constexpr std::string_view tag = "fence_epochs";
+  std::uint64_t floor = 0;  // above every epoch that was ever opened
+};
+DESCRIBE(Fence, floor)
+
 using Command =
-    std::variant<OpenEpoch, Borrow, Report, Reduce, Recall, Lose, Close, WriteOff>;
+    std::variant<OpenEpoch, Borrow, Report, Reduce, Recall, Lose, Close, WriteOff, Fence>;
 
 // ---- facts
 
@@ -277,8 +286,16 @@ struct EpochWrittenOff {
 };
 DESCRIBE(EpochWrittenOff, gateway, epoch, reason, outstanding)
 
+struct EpochsFenced {
+  static constexpr std::uint16_t fact = 0x0809;
+  static constexpr std::string_view tag = "lease_epochs_fenced";
+  std::uint64_t floor = 0;
+  friend bool operator==(const EpochsFenced&, const EpochsFenced&) = default;
+};
+DESCRIBE(EpochsFenced, floor)
+
 using Event = std::variant<EpochOpened, LeasesGranted, UseReported, LeaseReduced, LeasesRecalled,
-                           EpochLost, EpochClosed, EpochWrittenOff>;
+                           EpochLost, EpochClosed, EpochWrittenOff, EpochsFenced>;
 
 enum class Outcome : std::uint8_t {
   done,
@@ -301,6 +318,8 @@ void apply(State& state, const Event& event, const Context& at);
 // ---- asking
 
 const Lease* find(const State& state, LeaseId id);
+// The highest epoch of a gateway that may have been opened; its next one follows. 0: none.
+std::uint64_t newest_epoch(const State& state, GatewayId gateway);
 Wide outstanding(const Lease& lease);
 // Leases that this gateway is asked to make smaller, as they are; send them until they are reduced.
 std::vector<Lease> recalled(const State& state, GatewayId gateway);

@@ -84,6 +84,26 @@ TEST(Lender, OpensEpochsInOrder) {
   EXPECT_NE(desk.said(OpenEpoch{one, 2}).find("open the next one"), std::string::npos);
 }
 
+TEST(Lender, AFenceEndsEpochsThatNoFactSpeaksOf) {
+  Desk desk = opened(1000);
+  ASSERT_TRUE(desk.give(desk.borrow(one, 10)));
+  const auto lent = desk.counters(whole).leased;
+  EXPECT_NE(desk.said(Fence{1}).find("above every epoch"), std::string::npos);
+  EXPECT_EQ(desk.said(Fence{500}), "done");
+  EXPECT_EQ(desk.said(Fence{500}), "already done");
+  EXPECT_NE(desk.said(Fence{499}).find("above every epoch"), std::string::npos);
+  EXPECT_NE(desk.said(desk.borrow(one, 10, 1)).find("epoch is over"), std::string::npos);
+  EXPECT_NE(desk.said(OpenEpoch{one, 1}).find("is 501"), std::string::npos);
+  EXPECT_NE(desk.said(OpenEpoch{one, 2}).find("is 501"), std::string::npos);
+  EXPECT_NE(desk.said(OpenEpoch{one, 500}).find("open the next one"), std::string::npos);
+  EXPECT_EQ(owed(desk.state), (std::vector<EpochKey>{{one, 1}, {two, 1}}));
+  EXPECT_EQ(desk.counters(whole).leased, lent);  // until its log is recovered
+  EXPECT_EQ(desk.said(OpenEpoch{one, 501}), "done");
+  EXPECT_EQ(desk.said(Close{one, 1, 0}), "done");
+  EXPECT_EQ(desk.counters(whole).leased, 0);
+  EXPECT_EQ(newest_epoch(desk.state, one), 501u);
+}
+
 TEST(Lender, LendsAPartAndThenSingleHolds) {
   Desk desk = opened(1000);
   const auto first = desk.give(desk.borrow(one, 10));

@@ -1,0 +1,78 @@
+// A machine started anew, and a factory restored from a backup: what ran is lost and begun again.
+#include "application/conductor/stage_for_test.h"
+
+namespace bessemer::conductor {
+namespace {
+
+// The machine was started anew: its tasks are lost, and begun again where they may be.
+TEST(Conductor, AfterARebootWhatRanIsLostAndBegunAgain) {
+  Stage stage;
+  const WorkloadId again = stage.start_job();
+  const WorkloadId once{6, 1};
+  workload::Submit submit = Stage::job_of(once);
+  submit.spec.retries = workload::Retries{};
+  submit.spec.retries->max = 0;
+  stage.ask(workload::Command(submit));
+  stage.settle();
+  stage.pass(minutes(5));
+  stage.settle();
+  ASSERT_EQ(stage.phase(again), "running");
+  ASSERT_EQ(stage.phase(once), "running");
+  stage.machine.reboot();
+  site::Inventory anew = Stage::inventory();
+  anew.boot = "2";
+  stage.wake();
+  stage.ask(site::Command(site::RegisterNode{{2, 2}, anew}));
+  stage.settle();
+  EXPECT_EQ(stage.phase(once), "failed");
+  EXPECT_EQ(stage.job(once).reason, workload::Reason::lost);
+  EXPECT_EQ(stage.job(again).attempts[0].reason, workload::Reason::lost);
+  for (int i = 0; i < 4; ++i) {
+    stage.pass(minutes(1));
+    stage.settle();
+  }
+  EXPECT_EQ(stage.phase(again), "running");
+  EXPECT_EQ(stage.job(again).generation, 2u);
+  EXPECT_TRUE(site::from_earlier_boot(stage.engine->state().site).empty());
+  EXPECT_EQ(stage.engine->state().site.allocations.size(), 1u);
+}
+
+// The state came from a backup. Another life may go on with the same workloads, so nothing that it
+// may have started is continued, and what is begun again has a number that it never gave out.
+TEST(Conductor, ANewLifeEndsWhatTheOldOneStarted) {
+  Stage stage;
+  const WorkloadId running = stage.start_job();
+  stage.settle();
+  stage.pass(seconds(30));
+  stage.settle();
+  ASSERT_EQ(stage.phase(running), "running");
+  stage.author.next.start_delay = hours(1);
+  const WorkloadId starting = stage.start_job();
+  stage.settle();
+  ASSERT_EQ(stage.phase(starting), "starting");
+
+  constexpr std::uint32_t floor = 1'000'000;
+  EXPECT_FALSE(stage.submit(factory::OwnCommand(factory::BeginLife{9, 1}))) << "not above 1";
+  stage.ask(factory::OwnCommand(factory::BeginLife{9, floor}));
+  stage.commit();
+  stage.author.next.start_delay = milliseconds(4);
+  stage.machine.reboot();  // nothing of them is where the backup was restored
+  stage.wake();
+  stage.pass(seconds(1));
+  const WorkloadId fresh = stage.start_job();
+  for (int i = 0; i < 4; ++i) {
+    stage.settle();
+    stage.pass(minutes(1));
+  }
+  EXPECT_EQ(stage.job(running).attempts[0].reason, workload::Reason::lost);
+  EXPECT_EQ(stage.job(starting).attempts[0].detail, "the factory was restored from a backup");
+  for (const WorkloadId id : {running, starting}) {
+    EXPECT_EQ(stage.phase(id), "running");
+    EXPECT_GT(stage.job(id).generation, floor);
+  }
+  EXPECT_EQ(stage.job(fresh).generation, 1u);
+  EXPECT_EQ(lease::newest_epoch(stage.engine->state().lease, {9, 9}), floor);
+}
+
+}  // namespace
+}  // namespace bessemer::conductor
