@@ -203,7 +203,6 @@ void Api::remember_refusal(const Call& call, const Error& error) {
   refusal.node = call.about_;
   refusal.from = call.from_;
   refusal.reason = error.reason.empty() ? std::string(to_text(error.code)) : error.reason;
-  refusal.node = call.asked_;
   refusal.what = error.what;
   refusal.remedy = error.remedy;
   (void)services_.engine.submit(audit::Command(refusal), call.context()).has_value();

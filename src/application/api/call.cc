@@ -63,7 +63,6 @@ Result<OrgId> Call::org(std::string_view path) const {
 }
 
 Result<void> Call::permit(OrgId node) {
-  asked_ = node;
   TRY(permit(node, route_.resource, route_.action));
   permitted_ = true;
   return {};

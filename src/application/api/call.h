@@ -104,7 +104,6 @@ class Call {
   std::string from_;
   std::string location_;
   bool permitted_ = false;
-  OrgId asked_;  // the last node that permission was asked for
   engine::Sequence written_ = 0;
 };
 
