@@ -6,6 +6,7 @@
 #include "application/api/tables.h"
 #include "application/api/trail.h"
 #include "application/factory/charge.h"
+#include "application/factory/plan.h"
 #include "governance/billing/billing.h"
 
 namespace bessemer::api {
@@ -322,12 +323,13 @@ Result<RefusalExplanation> explain_waiting(Call& call, WorkloadId id) {
   view.action = "start";
   view.target = to_text(id);
   view.org = tenant::path_of(call.state().tenant, found->spec.project);
-  if (wait == nullptr || wait->refusal.empty()) {
+  if (wait == nullptr || !wait->refusal) {
     view.sentence = found->held ? "it is held back: " + *found->held
                                 : "governance has refused it nothing";
     view.next = "see why it waits: bessemer explain job " + to_text(id);
   } else {
-    view.sentence = wait->refusal;
+    view.sentence =
+        factory::refusal_for(call.state(), call.caller(), *wait->refusal, call.now());
     view.next = "raise the limit named above, or wait for its window; it is tried again then";
   }
   view.budgets = budgets_now(call, factory::spender_of(call.state(), *found));
