@@ -124,7 +124,6 @@ def suites():
         Suite("full_disk", "a full disk says so, and everything goes on once there is room",
               ["/usr/bin/python3", "tests/factory/full_disk.py"], CHANGE_ON, reports=TAP,
               limit_seconds=600, needs=("build_release",)),
-        simulate(DEPTHS[1:2], 2000, 600), simulate(DEPTHS[2:], 10000, 2400),
         simulate(DEPTHS[1:2], 2000, 250, 600), simulate(DEPTHS[2:], 10000, 400, 2400),
         build("release", CHANGE_ON, "planted"),
         Suite("simulation_planted", "each bug that was planted in the core is found by simulation",
