@@ -146,7 +146,8 @@ std::vector<Command> ledger_commands() {
                     {"EPOCH", "its number", Times::once, As::number, "epoch"},
                     {"REASON", "why its log cannot be read any more", Times::once, As::text,
                      "reason"}},
-       .details = "  Its money returns to the budgets; what it may have paid for is booked as the "
+       .details = "  bessemer lease write-off gw_01M7... 3 'its disk is gone'\n"
+                  "  Its money returns to the budgets; what it may have paid for is booked as the "
                   "platform's loss.\n  Start a gateway of the same name instead wherever its log "
                   "is left: it is counted then."},
       {.path = "endpoint margin",

@@ -97,7 +97,8 @@ std::vector<Command> node_commands() {
       {.path = "org time-zone", .summary = "change the zone of a tenant's billing periods",
        .method = "PATCH", .target = "/api/v1/orgs/{PATH}", .noun = &org,
        .operands = {node, {"ZONE", "Europe/Berlin", Times::once, As::text, "time_zone"}},
-       .details = "  It takes effect when the present period ends."},
+       .details = "  bessemer org time-zone acme Europe/Berlin\n"
+                  "  It takes effect when the present period ends."},
       {.path = "org suspend", .summary = "stop new work at and below a node", .method = "POST",
        .target = "/api/v1/orgs/{PATH}/suspend", .noun = &org, .operands = {node},
        .options = {{"why", 0, "TEXT", "what those it stops are told", As::text, "why"}}},

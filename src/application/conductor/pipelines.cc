@@ -163,8 +163,7 @@ bool Conductor::ingest(const pipeline::IngestDataset& action) {
   const artifact::Artifact* const bytes =
       artifact::find(engine_.state().artifact, action.project, action.tree);
   if (bytes == nullptr) return fail(not_found("the project has no such artifact").at("tree"));
-  const bool there = dataset::find_tree(*find_it(), action.tree) != nullptr;
-  if (!there) {
+  if (dataset::find_tree(*find_it(), action.tree) == nullptr) {
     dataset::AddVersion add;
     add.dataset = find_it()->id;
     add.tree = action.tree;
@@ -183,9 +182,12 @@ bool Conductor::ingest(const pipeline::IngestDataset& action) {
   if (version == nullptr) return fail(internal("the dataset version did not appear"));
   if (!version->validation) return false;  // being read: the fact of what was found comes back here
   if (!version->validation->passed) return fail(does_not_fit(*find_it(), *version));
+  // Asked a second time once its bytes were read: what came since the run began, the run brought.
+  const pipeline::Run* const run = pipeline::find(engine_.state().pipeline, action.run);
+  const bool older = run != nullptr && version->created_at < run->started_at;
   pipeline::FinishStep done =
       finish(action.run, action.step, action.attempt,
-             there ? pipeline::StepStatus::reused : pipeline::StepStatus::succeeded);
+             older ? pipeline::StepStatus::reused : pipeline::StepStatus::succeeded);
   pipeline::Output output;
   output.digest = action.tree;
   output.bytes = version->bytes;
