@@ -115,6 +115,7 @@ Table secret_routes() {
       route<&remove_secret>(Method::del, "/api/v1/secrets/{name}", "remove_secret",
                             "Remove a secret", Resource::secret, Action::remove, {project}),
   };
+  table[1].answer_schema = &json::schema<SecretView>;
   table[1].request_schema = [] {
     return std::string(R"({"type":"object","required":["value"],"additionalProperties":false,)"
                        R"("properties":{"value":{"type":"string"}}})");
