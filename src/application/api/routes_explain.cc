@@ -72,9 +72,14 @@ struct ChargeExplanation {
 DESCRIBE(ChargeExplanation, id, sentence, rounding, line, price, transfer, records, record_count,
          record_quantity, record_nano, agrees)
 
-std::string account_name(const factory::State& state, AccountId id) {
+// Another tenant's account is told by its kind alone.
+std::string account_name(Call& call, AccountId id) {
+  const factory::State& state = call.state();
   const ledger::Account* const account = ledger::find(state.ledger, id);
   if (account == nullptr) return to_text(id);
+  if (account->owner && !call.may(account->owner, Resource::org, Action::read)) {
+    return "another tenant's " + std::string(enum_text(account->kind));
+  }
   return (account->owner ? tenant::path_of(state.tenant, account->owner) : "/") + " " +
          std::string(enum_text(account->kind)) +
          (account->endpoint ? " of " + to_text(account->endpoint) : "");
@@ -200,8 +205,8 @@ Result<ChargeExplanation> explain_transfer(Call& call, const std::string& id,
   ChargeExplanation view;
   view.id = id;
   view.transfer = ChargedTransfer{transfer.kind,
-                                  account_name(state, transfer.from),
-                                  account_name(state, transfer.to),
+                                  account_name(call, transfer.from),
+                                  account_name(call, transfer.to),
                                   transfer.amount,
                                   transfer.original,
                                   transfer.memo,

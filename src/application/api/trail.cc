@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "application/factory/charge.h"
+
 namespace bessemer::api {
 namespace {
 
@@ -45,6 +47,21 @@ void Trail::add(const factory::Fact& fact, const metering::Posting& posting,
                       posting.until, posting.quantity, posting.amount, posting.line.version});
 }
 
+// Whether a posting is part of what a transfer moved: one step may hold those of many tenants.
+bool pays(const metering::Posting& posting, const ledger::Transfer& transfer) {
+  using ledger::AccountKind;
+  const metering::LineKey& line = posting.line;
+  const Currency currency = posting.amount.currency;
+  const auto is_side = [&](AccountKind kind, EndpointId endpoint) {
+    const AccountId account = factory::account_id(line.tenant, kind, currency, endpoint);
+    return account == transfer.from || account == transfer.to;
+  };
+  if (line.bearer == metering::Bearer::endpoint) {
+    return is_side(AccountKind::endpoint_cost, line.subject.endpoint);
+  }
+  return is_side(AccountKind::wallet, {}) || is_side(AccountKind::receivable, {});
+}
+
 // The transfers of metered usage follow the facts of the use in the same step.
 void Trail::take(const factory::Fact& fact) {
   if (const auto* used = std::get_if<metering::Event>(&fact.event)) {
@@ -75,7 +92,7 @@ void Trail::take(const factory::Fact& fact) {
       for (const auto& [before, source] : step_) {
         if (before.context.now != fact.context.now) continue;  // another command's, free of cost
         for (const auto& posting : metering::postings_of(std::get<metering::Event>(before.event))) {
-          if (posting.amount.currency == wanted->amount.currency) add(before, posting, source);
+          if (pays(posting, *wanted)) add(before, posting, source);
         }
       }
     }

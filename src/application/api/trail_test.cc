@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "application/factory/charge.h"
+
 namespace bessemer::api {
 namespace {
 
@@ -47,11 +49,15 @@ Story two_steps() {
   };
   const auto moved = [&](std::int64_t at, std::uint64_t id) {
     ledger::TransferredFrom step{{"metering", id}, {}};
-    step.transfers.push_back({{9, id}, {2, 1}, {2, 2}, {5, euro}});
+    const AccountId payer =
+        factory::account_id({1, 1}, ledger::AccountKind::receivable, euro);
+    step.transfers.push_back({{9, id}, payer, {2, 2}, {5, euro}});
     story.tell(at, ledger::Event(step));
   };
   accrued(1, {});  // of another command, which came to nothing
-  accrued(2, {posting(1, 10, 3), posting(2, 20, 2)});
+  metering::Posting another = posting(3, 1000, 900);  // tenant's, in the same step
+  another.line.tenant = {1, 2};
+  accrued(2, {posting(1, 10, 3), posting(2, 20, 2), another});
   moved(2, 1);
   story.tell(3, metering::Event(metering::UsageRecorded{"gateway/gw_1/1", 7, {posting(1, 5, 2)}}));
   moved(3, 2);

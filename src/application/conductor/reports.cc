@@ -160,18 +160,14 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
   if (!workload.spec.run) return submit_exit(report, std::move(command));
   bytes_.end_series(*workload.spec.run, [this, report, command = std::move(command),
                                          run = *workload.spec.run](auto series) mutable {
+    run::Finish finish;  // how it ended follows from how the workload does
+    finish.run = run;
     if (series) {
-      run::Finish finish;
-      finish.run = run;
-      finish.status = command.report.reason == workload::Reason::completed
-                          ? run::Status::succeeded
-                          : run::Status::failed;
-      if (finish.status == run::Status::failed) finish.reason = command.report.detail;
       finish.metrics = std::move(series->metrics);
       finish.series = series->digest;
       finish.series_bytes = series->bytes;
-      command.run = std::move(finish);
     }
+    command.run = std::move(finish);
     submit_exit(report, std::move(command));
   });
 }

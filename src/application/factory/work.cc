@@ -114,28 +114,43 @@ Result<Batch> judge_submit(const State& state, workload::Submit submit, const Co
   return batch;
 }
 
-bool finishes(const std::vector<workload::Event>& events) {
-  return std::ranges::any_of(events, [](const workload::Event& event) {
-    return std::holds_alternative<workload::Finished>(event);
-  });
+const workload::Finished* finish_in(const std::vector<workload::Event>& events) {
+  for (const workload::Event& event : events) {
+    if (const auto* finished = std::get_if<workload::Finished>(&event)) return finished;
+  }
+  return nullptr;
+}
+
+// A run ends as its workload does. What has ended has ended, whatever is wrong with the numbers
+// that it left or with the words about it: those are left out then.
+std::vector<run::Event> end_run(const State& state, run::Finish finish,
+                                const workload::Finished& end, const Context& context) {
+  finish.status = end.phase == workload::Phase::succeeded   ? run::Status::succeeded
+                  : end.phase == workload::Phase::cancelled ? run::Status::cancelled
+                                                            : run::Status::failed;
+  if (finish.status != run::Status::succeeded) finish.reason = end.detail;
+  auto events = run::judge(state.run, run::Command(finish), context);
+  if (!events) {
+    finish.reason.clear();
+    finish.metrics.clear();
+    events = run::judge(state.run, run::Command(finish), context);
+  }
+  return events ? *std::move(events) : std::vector<run::Event>{};
 }
 
 // What the end of a workload ends elsewhere.
 Result<void> end_elsewhere(const State& state, const workload::Workload& workload,
                            const std::vector<workload::Event>& events, Batch& batch,
                            const Context& context) {
-  if (!finishes(events)) return {};
+  const workload::Finished* const finished = finish_in(events);
+  if (finished == nullptr) return {};
   TRY(release_inputs(state, workload, batch, context));
   if (deployment::of_workload(state.deployment, workload.id) != nullptr) {
-    const auto& finished = std::get<workload::Finished>(
-        *std::ranges::find_if(events, [](const workload::Event& event) {
-          return std::holds_alternative<workload::Finished>(event);
-        }));
     ADD(batch, deployment::judge(state.deployment,
                                  deployment::Command(deployment::ReportGone{
-                                     workload.id, std::string(enum_text(finished.reason)) +
-                                                      (finished.detail.empty() ? "" : ": ") +
-                                                      finished.detail}),
+                                     workload.id, std::string(enum_text(finished->reason)) +
+                                                      (finished->detail.empty() ? "" : ": ") +
+                                                      finished->detail}),
                                  context));
   }
   return {};
@@ -205,7 +220,7 @@ Result<Batch> judge_workload(const State& state, const workload::Command& comman
   const std::vector<workload::Event> copy = events;
   add(batch, std::move(events));
   if (found != nullptr) TRY(end_elsewhere(state, *found, copy, batch, context));
-  if (found != nullptr && finishes(copy) && found->spec.run) {
+  if (found != nullptr && finish_in(copy) != nullptr && found->spec.run) {
     run::Finish finish;
     finish.run = *found->spec.run;
     finish.status = run::Status::cancelled;
@@ -325,8 +340,8 @@ Result<Batch> judge_exited(const State& state, const TaskExited& exited, const C
   TRY(settle_task(state, *found, *task, last, batch, context));
   ADD(batch, site::judge(state.site,
                          site::Command(site::Release{task->placement.allocation}), context));
-  if (exited.run && finishes(copy)) {
-    ADD(batch, run::judge(state.run, run::Command(*exited.run), context));
+  if (const workload::Finished* const end = finish_in(copy); end != nullptr && exited.run) {
+    add(batch, end_run(state, *exited.run, *end, context));
   }
   TRY(end_elsewhere(state, *found, copy, batch, context));
   return batch;
