@@ -78,6 +78,32 @@ TEST(Conductor, AnEndThatCannotBeRecordedNowIsRecordedLater) {
                                                           .value() + seconds(30));
 }
 
+// A file name may be any bytes: they reach no fact, and keep nothing from ending.
+TEST(Conductor, OutputsWithUnspeakableNamesEndTheJobAndItsRun) {
+  Stage stage;
+  stage.author.next.runs_for = seconds(1);
+  const RunId run{9, 1};
+  stage.shelf.unreadable = invalid("is no name for a file").within(std::string("a\xff"));
+  workload::Submit submit = Stage::job_of({5, 77});
+  submit.spec.run = run;
+  submit.spec.outputs = {"model"};
+  run::Start start;
+  start.id = run;
+  start.project = submit.spec.project;
+  start.experiment = "e";
+  start.workload = submit.workload;
+  stage.ask(run::Command(start));
+  stage.ask(workload::Command(submit));
+  for (int i = 0; i < 5; ++i) {
+    stage.settle();
+    stage.pass(seconds(2));
+  }
+  EXPECT_EQ(stage.phase(submit.workload), "failed");
+  const run::Run* const ended = run::find(stage.engine->state().run, run);
+  ASSERT_NE(ended, nullptr);
+  EXPECT_EQ(enum_text(ended->status), "failed");
+}
+
 TEST(Conductor, AFullDiskTakesACancel) {
   Stage stage;
   const WorkloadId job = stage.start_job();

@@ -1,5 +1,6 @@
 // A factory on one simulated machine, and the conductor that its tests drive.
 #pragma once
+#include <optional>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -31,10 +32,12 @@ struct Script final : executor::Author {
 // Nothing to prepare; tasks leave what the test says.
 struct Shelf final : Bytes {
   std::vector<workload::Product> left;
+  std::optional<Error> unreadable;  // instead of what was left
   Result<Prepared> prepared = Prepared{};
   void prepare(Wanted, std::function<void(Result<Prepared>)> then) override { then(prepared); }
   void take_outputs(Wanted,
                     std::function<void(Result<std::vector<workload::Product>>)> then) override {
+    if (unreadable) return then(*unreadable);
     then(left);
   }
   void measure(RunId, const executor::Metrics&, Instant) override {}
