@@ -87,6 +87,9 @@ class Inside(unittest.TestCase):
         missing = self.exec("/no/such/program")
         self.assertEqual(missing.returncode, 1)
         self.assertIn("/no/such/program", missing.stderr)
+        # More about a failure than a pipe holds blocks nobody: the next command still runs.
+        self.assertEqual(self.exec("x" * 70_000).returncode, 1)
+        self.assertEqual(self.exec("echo", "after").stdout, "after\n")
         # Without -i there is nothing to read.
         self.assertEqual(self.exec("cat", stdin="not for you").stdout, "")
 

@@ -74,7 +74,8 @@ bool asks_for_help(const std::vector<std::string>& words) {
 }
 
 std::string absolute(const std::string& path) {
-  std::string text = std::filesystem::absolute(path).lexically_normal().string();
+  std::error_code ignored;  // an empty path is refused where it is used
+  std::string text = std::filesystem::absolute(path, ignored).lexically_normal().string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();
   return text;
 }

@@ -297,6 +297,11 @@ class Unpacker {
     if (entry.bytes > limits::copy_bytes - std::min(done_.bytes, limits::copy_bytes)) {
       return too_large();
     }
+    struct stat before {};
+    if (::fstatat(parent, name.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISREG(before.st_mode) && !S_ISLNK(before.st_mode)) {
+      return invalid(name + " is there and is no ordinary file").fix("name another place");
+    }
     if (::unlinkat(parent, name.c_str(), 0) != 0 && errno != ENOENT) {
       return os_error("replacing " + name);
     }

@@ -184,6 +184,15 @@ TEST(Copy, LinksAtTheDestinationAreNeverWrittenThrough) {
                   .has_value());
   EXPECT_EQ(read(place.at("outside/file")), "untouched");
   EXPECT_EQ(read(place.at("to/new/it/file")), "changed");
+  // Over a device or the like: it stays, whoever asks.
+  ASSERT_EQ(::mkfifo(place.at("to/new/it/pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(Forged()
+                   .entry(directory, "")
+                   .entry(file, "pipe", "changed")
+                   .entry(end, "")
+                   .unpack(place.at("to/new"))
+                   .has_value());
+  EXPECT_TRUE(fs::is_fifo(place.at("to/new/it/pipe")));
 }
 
 }  // namespace

@@ -82,6 +82,25 @@ Result<void> check_adjustment(const Adjustment& adjustment) {
   return {};
 }
 
+// The adjustment of an id in whichever period it stands: an id is used once, like its transfer's.
+const Adjustment* adjustment_of(const State& state, OrgId tenant, TransferId id) {
+  const auto among = [&](const std::vector<Adjustment>& some) -> const Adjustment* {
+    const auto found = std::ranges::find(some, id, &Adjustment::id);
+    return found == some.end() ? nullptr : &*found;
+  };
+  for (auto open = state.adjustments.lower_bound({tenant, Instant{}});
+       open != state.adjustments.end() && open->first.first == tenant; ++open) {
+    if (const Adjustment* one = among(open->second)) return one;
+  }
+  for (auto closed = state.by_period.lower_bound({tenant, Instant{}});
+       closed != state.by_period.end() && closed->first.first == tenant; ++closed) {
+    const auto invoice = state.invoices.find(closed->second);
+    if (invoice == state.invoices.end()) continue;
+    if (const Adjustment* one = among(invoice->second.adjustments)) return one;
+  }
+  return nullptr;
+}
+
 Result<Events> judge_one(const State& state, const metering::State& usage, const Adjust& command,
                          const Context&) {
   if (auto sound = check_adjustment(command.adjustment); !sound) {
@@ -91,8 +110,7 @@ Result<Events> judge_one(const State& state, const metering::State& usage, const
   if (account == nullptr) return not_found("the tenant has no account").at("tenant");
   const Instant period = metering::period_of(usage, *account, command.at).from;
   const auto& open = adjustments_of(state, command.tenant, period);
-  const auto known = std::ranges::find(open, command.adjustment.id, &Adjustment::id);
-  if (known != open.end()) {
+  if (const auto* known = adjustment_of(state, command.tenant, command.adjustment.id)) {
     if (*known == command.adjustment) return Events{};
     return conflict("an adjustment with this id has other content").at("adjustment.id");
   }

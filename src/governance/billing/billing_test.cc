@@ -131,6 +131,9 @@ TEST(Billing, RefusesAdjustmentsStepByStep) {
   adjust.tenant = tenant;
   EXPECT_EQ(desk.said(adjust), "done");
   EXPECT_EQ(desk.said(adjust), "already done");
+  adjust.at = june;  // repeated in another month: its transfer was made once
+  EXPECT_EQ(desk.said(adjust), "already done");
+  EXPECT_EQ(desk.state.adjustments.size(), 1u);
   adjust.adjustment.amount.nano = 6;
   refused("other content");
 }

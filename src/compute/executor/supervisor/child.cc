@@ -125,6 +125,8 @@ Result<void> become(const ChildPlan& plan, const std::vector<sock_filter>& filte
 
 }  // namespace
 
+constexpr std::size_t longest_failure = 512;  // bytes: less than a pipe holds
+
 Result<int> start_child(const ChildPlan& plan, const std::vector<sock_filter>& filter) {
   int ends[2] = {-1, -1};
   if (::pipe2(ends, O_CLOEXEC) != 0) return os_error("making a pipe");
@@ -133,12 +135,13 @@ Result<int> start_child(const ChildPlan& plan, const std::vector<sock_filter>& f
   if (pid < 0) return os_error("starting a process");
   if (pid == 0) {
     const auto failed = become(plan, filter, status);
+    // Never more than the pipe takes: nobody empties it while this process is waited for.
     const std::string& what = failed.error().what;
-    (void)!::write(status.get(), what.data(), what.size());
+    (void)!::write(status.get(), what.data(), std::min(what.size(), longest_failure));
     ::_exit(127);
   }
   status.reset();
-  char what[512];
+  char what[longest_failure];
   ssize_t got = -1;
   do {
     got = ::read(read_end.get(), what, sizeof what);
