@@ -1,6 +1,7 @@
 // Why a line is charged and why a request was refused, drilled down to what it rests on.
 #include <algorithm>
 
+#include "application/api/account_name.h"
 #include "application/api/lookup.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
@@ -71,19 +72,6 @@ struct ChargeExplanation {
 };
 DESCRIBE(ChargeExplanation, id, sentence, rounding, line, price, transfer, records, record_count,
          record_quantity, record_nano, agrees)
-
-// Another tenant's account is told by its kind alone.
-std::string account_name(Call& call, AccountId id) {
-  const factory::State& state = call.state();
-  const ledger::Account* const account = ledger::find(state.ledger, id);
-  if (account == nullptr) return to_text(id);
-  if (account->owner && !call.may(account->owner, Resource::org, Action::read)) {
-    return "another tenant's " + std::string(enum_text(account->kind));
-  }
-  return (account->owner ? tenant::path_of(state.tenant, account->owner) : "/") + " " +
-         std::string(enum_text(account->kind)) +
-         (account->endpoint ? " of " + to_text(account->endpoint) : "");
-}
 
 void explain_price(const factory::State& state, const metering::LineKey& key,
                    const metering::Line& line, ChargeExplanation& view) {

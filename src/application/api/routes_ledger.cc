@@ -2,6 +2,7 @@
 // earns.
 #include <algorithm>
 
+#include "application/api/account_name.h"
 #include "application/api/lookup.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
@@ -13,16 +14,6 @@ namespace {
 using access::Action;
 using access::Resource;
 using http::Method;
-
-// "acme receivable", "/ revenue of endpoint ep_...": an account for people.
-std::string name_of(const factory::State& state, AccountId id) {
-  const ledger::Account* const account = ledger::find(state.ledger, id);
-  if (account == nullptr) return to_text(id);
-  std::string name = account->owner ? tenant::path_of(state.tenant, account->owner) : "/";
-  name += " " + std::string(enum_text(account->kind));
-  if (account->endpoint) name += " of " + to_text(account->endpoint);
-  return name;
-}
 
 // ---- transfers
 
@@ -39,12 +30,13 @@ struct TransferView {
 DESCRIBE(TransferView, id, kind, from, to, from_account, to_account, amount, original, credited,
          memo)
 
-TransferView view_of(const factory::State& state, const ledger::Transfer& transfer) {
+TransferView view_of(const Call& call, const ledger::Transfer& transfer) {
+  const factory::State& state = call.state();
   const auto credited = state.ledger.credited.find(transfer.id);
   return {transfer.id,
           transfer.kind,
-          name_of(state, transfer.from),
-          name_of(state, transfer.to),
+          account_name(call, transfer.from),
+          account_name(call, transfer.to),
           transfer.from,
           transfer.to,
           transfer.amount,
@@ -73,7 +65,7 @@ Result<Page<TransferView>> list_transfers(Call& call) {
   }
   return paginate<TransferView>(
       call, all, [](const ledger::Transfer* one) { return to_text(one->id); },
-      [&](const ledger::Transfer* one) { return view_of(call.state(), *one); });
+      [&](const ledger::Transfer* one) { return view_of(call, *one); });
 }
 
 Result<TransferView> get_transfer(Call& call) {
@@ -85,7 +77,7 @@ Result<TransferView> get_transfer(Call& call) {
                    return at == call.state().ledger.transfers.end() ? nullptr : &at->second;
                  },
                  [&](const ledger::Transfer& one) { return owner_of(call.state(), one); }));
-  return view_of(call.state(), *found);
+  return view_of(call, *found);
 }
 
 // ---- wallets
@@ -109,7 +101,7 @@ Result<TransferView> top_up_wallet(Call& call, const InOrg<TopUpBody>& body) {
   const TransferId id = command.id;
   call.makes("/api/v1/transfers/" + to_text(id));
   TRY(call.submit(factory::OwnCommand(std::move(command))));
-  return view_of(call.state(), call.state().ledger.transfers.at(id));
+  return view_of(call, call.state().ledger.transfers.at(id));
 }
 
 struct WalletView {
@@ -171,7 +163,7 @@ Result<TransferView> adjust(Call& call, OrgId org, const AdjustBody& asked,
   const TransferId id = command.adjustment.id;
   call.makes("/api/v1/transfers/" + to_text(id));
   TRY(call.submit(billing::Command(std::move(command))));
-  return view_of(call.state(), call.state().ledger.transfers.at(id));
+  return view_of(call, call.state().ledger.transfers.at(id));
 }
 
 Result<TransferView> issue_credit_note(Call& call, const InOrg<AdjustBody>& body) {
