@@ -26,7 +26,9 @@ void Company::found(Daemon& daemon) {
   for (std::uint64_t i = 0; i < tenant_count; ++i) {
     const OrgId tenant = daemon.draw<OrgId>(), project = daemon.draw<OrgId>();
     ask(daemon, tenant::Command(tenant::CreateTenant{tenant, "tenant" + std::to_string(i), {}}));
+    daemon.commit();  // the first day is done step by step
     ask(daemon, tenant::Command(tenant::CreateProject{project, tenant, "project"}));
+    daemon.commit();
     tenants_.push_back(tenant);
     projects_.push_back(project);
     set_budget(daemon, tenant, SpendUnit::money, 300 + random_.between(0, 4000));
@@ -35,8 +37,10 @@ void Company::found(Daemon& daemon) {
     }
   }
   ask(daemon, site::Command(site::RegisterSite{"local", site::Engine::local}));
+  daemon.commit();
   for (std::uint64_t i = 0; i < node_count; ++i) nodes_.push_back(daemon.draw<NodeId>());
   register_nodes(daemon);
+  daemon.commit();
   define_lines(daemon);
   name_kinds(daemon);
 }

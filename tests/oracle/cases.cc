@@ -32,7 +32,6 @@ struct RatedLine {
   Wide quantity = 0;
   std::string currency;
   Wide nano = 0;
-  friend bool operator==(const RatedLine&, const RatedLine&) = default;
 };
 DESCRIBE(RatedLine, project, meter, sku, version, period, quantity, currency, nano)
 

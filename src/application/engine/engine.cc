@@ -57,12 +57,8 @@ Result<Written> Engine::submit(const factory::Command& command, const Context& c
                                const factory::IdempotencyNote& note) {
   if (failed()) return internal("the journal has failed; the daemon must restart");
 #ifdef BESSEMER_PLANT_STALE_STATE  // see cmake/programs/simulate.cmake
-  static factory::State stale;
-  static Sequence stale_at = 0;
-  if (stale_at > applied_ || applied_ > stale_at + 20) {
-    stale = state_;
-    stale_at = applied_;
-  }
+  static factory::State stale;  // as of the last commit
+  if (applied_ == durable()) stale = state_;
   TRY_ASSIGN(factory::Batch batch, factory::judge(stale, command, context));
 #else
   TRY_ASSIGN(factory::Batch batch, factory::judge(state_, command, context));
