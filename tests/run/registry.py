@@ -46,101 +46,84 @@ def units(preset, depths, environment=None):
                  depths, reports=JUNIT, limit_seconds=1800, environment=environment or {})
 
 
+def script(name, purpose, path, limit_seconds=300, depths=CHANGE_ON, arguments=(), prepare=None,
+           needs=("build_release",)):
+    """A program of tests/ that reports as TAP; `prepare` fetches what it needs before."""
+    command = ["/usr/bin/python3", f"tests/{path}", *map(str, arguments)]
+    if prepare:
+        command = ["bash", "-c", f"{prepare} && exec \"$@\"", "prepared", *command]
+    return Suite(name, purpose, command, depths, TAP, limit_seconds, needs)
+
+
 def kills(depths, count):
-    return Suite(f"kills_{count}", f"kill -9 of the daemon at {count} random moments of the example",
-                 ["/usr/bin/python3", "tests/factory/kills.py", str(count)], depths, reports=TAP,
-                 limit_seconds=300 + 60 * count, needs=("build_release",))
+    return script(f"kills_{count}", f"kill -9 of the daemon at {count} random moments of the example",
+                  "factory/kills.py", 300 + 60 * count, depths, [count])
 
 
 def simulate(depths, count, steps, limit_seconds):
-    return Suite(f"simulation_{count}",
-                 f"{count} histories of the whole core, by seed, with faults and judges",
-                 ["/usr/bin/python3", "tests/run/simulate.py", "seeds", "1", str(count),
-                  str(steps)], depths,
-                 reports=TAP, limit_seconds=limit_seconds, needs=("build_release",))
+    return script(f"simulation_{count}",
+                  f"{count} histories of the whole core, by seed, with faults and judges",
+                  "run/simulate.py", limit_seconds, depths, ["seeds", 1, count, steps])
 
 
 def fuzz(depths, seconds, limit_seconds):
-    return Suite(f"fuzz_{seconds}s", f"each parser is fed hostile bytes for {seconds} s",
-                 ["/usr/bin/python3", "tests/run/fuzz.py", str(seconds)], depths, reports=TAP,
-                 limit_seconds=limit_seconds, needs=("build_fuzz",))
+    return script(f"fuzz_{seconds}s", f"each parser is fed hostile bytes for {seconds} s",
+                  "run/fuzz.py", limit_seconds, depths, [seconds], needs=("build_fuzz",))
 
 
 def suites():
     """Every suite, in the order in which they run."""
+    alone = {"needs": ()}  # no program of the build is needed
     return [
-        Suite("runner", "this runner counts what it should",
-              ["/usr/bin/python3", "tests/run/suites_test.py"], FAST_ON, reports=TAP),
-        build("release", FAST_ON),
+        script("runner", "this runner counts what it should", "run/suites_test.py", depths=FAST_ON,
+               **alone),
+        build("release", DEPTHS),
         units("release", FAST_ON),
         build("release", FAST_ON, "all_verify_interface_header_sets"),
-        Suite("scene_language", "the language of scenes",
-              ["/usr/bin/python3", "tests/scenes/script_test.py"], FAST_ON, reports=TAP),
-        Suite("example_arithmetic", "the served model computes what the trained one does",
-              ["/usr/bin/python3", "tests/examples/arithmetic.py"], CHANGE_ON, reports=TAP),
-        Suite("example_language", "the first example's programs, each as a task without a factory",
-              ["/usr/bin/python3", "tests/examples/first_factory.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300),
-        Suite("example_digits", "the second example's programs, each as a task without a factory",
-              ["bash", "-c", "examples/digits/fetch && "
-                             "exec /usr/bin/python3 tests/examples/digits.py"],
-              CHANGE_ON, reports=TAP, limit_seconds=300),
-        Suite("clients_direct", "OpenAI's own libraries against the first example's server",
-              ["bash", "-c", "tests/clients/prepare && "
-                             "exec /usr/bin/python3 tests/clients/direct.py"],
-              CHANGE_ON, reports=TAP, limit_seconds=600),
-        Suite("main_job", "data, training, gate, registry, endpoint, tokens and bill, for real",
-              ["/usr/bin/python3", "tests/factory/main_job.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=900, needs=("build_release",)),
-        Suite("scenes", "stories as text, each on a factory of its own",
-              ["/usr/bin/python3", "tests/scenes/run.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=900, needs=("build_release",)),
-        Suite("inside", "commands, files and ports of running tasks, and who may not",
-              ["/usr/bin/python3", "tests/factory/inside.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=600, needs=("build_release",)),
-        Suite("ordinary_user", "a factory without root: what is missing is said, the rest holds",
-              ["/usr/bin/python3", "tests/factory/unprivileged.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300, needs=("build_release",)),
-        Suite("hostile", "a hostile tenant beside another, and planted secrets",
-              ["/usr/bin/python3", "tests/factory/hostile.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=600, needs=("build_release",)),
-        Suite("clients_gateway", "OpenAI's own libraries against the gateway",
-              ["bash", "-c", "tests/clients/prepare && "
-                             "exec /usr/bin/python3 tests/factory/clients.py"],
-              CHANGE_ON, reports=TAP, limit_seconds=900, needs=("build_release",)),
-        Suite("main_job_digits", "the second example for real, served and billed by the request",
-              ["bash", "-c", "examples/digits/fetch && "
-                             "exec /usr/bin/python3 tests/factory/digits.py"],
-              CHANGE_ON, reports=TAP, limit_seconds=600, needs=("build_release",)),
-        Suite("backup", "a factory backed up while it works comes back whole, and only whole",
-              ["/usr/bin/python3", "tests/factory/backup.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=600, needs=("build_release",)),
-        Suite("snapshots", "snapshots come by themselves and survive kills",
-              ["/usr/bin/python3", "tests/factory/snapshots.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300, needs=("build_release",)),
-        Suite("reboot", "a machine started anew: what ran is lost, and begun again where it may be",
-              ["/usr/bin/python3", "tests/factory/reboot.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300, needs=("build_release",)),
-        Suite("full_disk", "a full disk says so, and everything goes on once there is room",
-              ["/usr/bin/python3", "tests/factory/full_disk.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=600, needs=("build_release",)),
-        simulate(DEPTHS[1:2], 2000, 250, 600), simulate(DEPTHS[2:], 10000, 400, 2400),
+        script("scene_language", "the language of scenes", "scenes/script_test.py",
+               depths=FAST_ON, **alone),
+        script("example_arithmetic", "the served model computes what the trained one does",
+               "examples/arithmetic.py", **alone),
+        script("example_language", "the first example's programs, each as a task without a factory",
+               "examples/first_factory.py", **alone),
+        script("example_digits", "the second example's programs, each as a task without a factory",
+               "examples/digits.py", prepare="examples/digits/fetch", **alone),
+        script("clients_direct", "OpenAI's own libraries against the first example's server",
+               "clients/direct.py", 600, prepare="tests/clients/prepare", **alone),
+        script("main_job", "data, training, gate, registry, endpoint, tokens and bill, for real",
+               "factory/main_job.py", 900),
+        script("scenes", "stories as text, each on a factory of its own", "scenes/run.py", 900),
+        script("inside", "commands, files and ports of running tasks, and who may not",
+               "factory/inside.py", 600),
+        script("ordinary_user", "a factory without root: what is missing is said, the rest holds",
+               "factory/unprivileged.py"),
+        script("hostile", "a hostile tenant beside another, and planted secrets",
+               "factory/hostile.py", 600),
+        script("clients_gateway", "OpenAI's own libraries against the gateway",
+               "factory/clients.py", 900, prepare="tests/clients/prepare"),
+        script("main_job_digits", "the second example for real, served and billed by the request",
+               "factory/digits.py", 600, prepare="examples/digits/fetch"),
+        script("backup", "a factory backed up while it works comes back whole, and only whole",
+               "factory/backup.py", 600),
+        script("snapshots", "snapshots come by themselves and survive kills",
+               "factory/snapshots.py"),
+        script("reboot", "a machine started anew: what ran is lost, and begun again where it may be",
+               "factory/reboot.py"),
+        script("full_disk", "a full disk says so, and everything goes on once there is room",
+               "factory/full_disk.py", 600),
+        simulate(DEPTHS[1:2], 2000, 250, 600), simulate(FULL, 10000, 400, 2400),
+        simulate(SOAK, 200000, 400, 36000),
         build("release", CHANGE_ON, "planted"),
-        Suite("simulation_planted", "each bug that was planted in the core is found by simulation",
-              ["/usr/bin/python3", "tests/run/simulate.py", "planted"], CHANGE_ON, reports=TAP,
-              needs=("build_release_planted",)),
-        Suite("cancel", "a job that is cancelled at any moment around its start ends",
-              ["/usr/bin/python3", "tests/factory/cancel.py"], CHANGE_ON, reports=TAP,
-              needs=("build_release",)),
-        Suite("deciding", "a budget for 50 serves 50 of 1,000, through kill -9 and SIGSTOP",
-              ["/usr/bin/python3", "tests/factory/deciding.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=400, needs=("build_release",)),
-        Suite("promises", "repeated, long and refused requests, and counted things, for real",
-              ["/usr/bin/python3", "tests/factory/promises.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300, needs=("build_release",)),
-        Suite("bad_input", "each bad input gets its own clear error, and nothing is half done",
-              ["/usr/bin/python3", "tests/factory/bad_input.py"], CHANGE_ON, reports=TAP,
-              limit_seconds=300, needs=("build_release",)),
+        script("simulation_planted", "each bug that was planted in the core is found by simulation",
+               "run/simulate.py", 600, arguments=["planted"], needs=("build_release_planted",)),
+        script("cancel", "a job that is cancelled at any moment around its start ends",
+               "factory/cancel.py", 600),
+        script("deciding", "a budget for 50 serves 50 of 1,000, through kill -9 and SIGSTOP",
+               "factory/deciding.py", 400),
+        script("promises", "repeated, long and refused requests, and counted things, for real",
+               "factory/promises.py"),
+        script("bad_input", "each bad input gets its own clear error, and nothing is half done",
+               "factory/bad_input.py"),
         Suite("openapi", "the OpenAPI document is valid, true, and within reach of the commands",
               ["bash", "-c", "tests/openapi/prepare && "
                              "exec .deps/openapi/python/bin/python tests/openapi/check.py"],
@@ -153,9 +136,9 @@ def suites():
               needs=("build_release",)),
         build("clang", FULL),
         units("clang", FULL),
-        Suite("simulation_compilers", "both compilers' programs decide the same, bit by bit",
-              ["/usr/bin/python3", "tests/run/simulate.py", "compare", "1", "400"], FULL,
-              reports=TAP, limit_seconds=1800, needs=("build_release", "build_clang")),
+        script("simulation_compilers", "both compilers' programs decide the same, bit by bit",
+               "run/simulate.py", 1800, FULL, ["compare", 1, 400],
+               needs=("build_release", "build_clang")),
         build("asan", FULL),
         units("asan", FULL),
         build("tsan", FULL),

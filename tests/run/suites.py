@@ -9,8 +9,10 @@ error although each case passed, or that runs out of time, is one failed case mo
 import argparse
 import contextlib
 import dataclasses
+import datetime
 import os
 import pathlib
+import platform
 import re
 import selectors
 import signal
@@ -24,6 +26,8 @@ from registry import BY_EXIT, DEPTHS, JUNIT, TAP, suites
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TAP_LINE = re.compile(r"^(not )?ok\b[ \d]*-? *(.*)$")
 KEPT_LINES = 60
+RESULTS = ROOT / "docs" / "results"  # of the long runs, to be committed
+RESULT_LINES = 200
 
 
 @dataclasses.dataclass
@@ -95,8 +99,35 @@ def tap_cases(lines):
     return [Case(match.group(2), match.group(1) is None) for match in found if match]
 
 
-def judge(suite):
-    """Runs one suite; returns its cases."""
+def commit():
+    """Which source is tested: "3d477ef", or "3d477ef, changed"."""
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")
+    return git("rev-parse", "--short", "HEAD") + (", changed" if changed else "")
+
+
+def machine():
+    about = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*: (.*)$", about, re.MULTILINE)
+    return f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
+
+
+def write_result(folder, suite, cases, lines, seconds):
+    """What a long run found, as a file that is committed."""
+    failed = [case for case in cases if not case.passed]
+    head = [f"{suite.name}: {suite.purpose}",
+            f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, commit {commit()}, "
+            f"{machine()}, {seconds:.0f} s",
+            f"{len(cases) - len(failed)} passed, {len(failed)} failed",
+            *(f"FAILED {case.name}" for case in failed), ""]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{suite.name}.txt").write_text("\n".join(head + lines[-RESULT_LINES:]) + "\n")
+
+
+def judge(suite, results=None):
+    """Runs one suite; returns its cases. What it found is kept in the folder `results`."""
     report = ROOT / "build" / "reports" / f"{suite.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
@@ -113,13 +144,16 @@ def judge(suite):
             cases.append(Case(f"{suite.name} reported its cases", False))
         elif ended.status != 0 and all(case.passed for case in cases):
             cases.append(Case(f"{suite.name} exited with {ended.status}", False))
+    seconds = time.monotonic() - began
+    if results:
+        write_result(results, suite, cases, ended.lines, seconds)
     failed = [case for case in cases if not case.passed]
     if failed and suite.quiet:
         print("\n".join("    " + line for line in ended.lines[-KEPT_LINES:]))
     for case in failed:
         print(f"    FAILED {case.name}")
     print(f"   {suite.name}: {len(cases) - len(failed)} passed, {len(failed)} failed, "
-          f"{time.monotonic() - began:.0f} s", flush=True)
+          f"{seconds:.0f} s", flush=True)
     return cases
 
 
@@ -149,7 +183,8 @@ def main():
             print(f"== {suite.name}: cannot run, because {blocked[0]} failed")
             results = [Case(suite.name, False)]
         else:
-            results = judge(suite)
+            kept = depth == "soak" and not suite.name.startswith("build_")
+            results = judge(suite, RESULTS if kept else None)
         cases += results
         if not all(case.passed for case in results):
             failed_needs.add(suite.name)
