@@ -8,10 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "run"))
+import tap  # noqa: E402,F401: what the scripts of this folder report with
 BUILD = pathlib.Path(os.environ.get("BESSEMER_BUILD") or ROOT / "build" / "release")
 PROGRAM = BUILD / "bessemer"
 PATIENCE_SECONDS = 60
@@ -216,3 +220,57 @@ class Factory:
     @property
     def model_url(self):
         return f"http://127.0.0.1:{self.gateway_port}/v1"
+
+
+class FactoryCase(unittest.TestCase):
+    """Cases that share one factory: `make` says which, `prepare` what all of them begin with. When
+    that fails the daemon's last words are shown."""
+    ORGS = ("acme", "acme/vision")
+
+    @classmethod
+    def make(cls):
+        return Factory()
+
+    @classmethod
+    def prepare(cls):
+        """Nothing more."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.factory = cls.make()
+        try:
+            cls.factory.start()
+            for path in cls.ORGS:
+                cls.factory.do("org", "create", path)
+            cls.prepare()
+        except BaseException:
+            print("\n".join("# " + line for line in cls.factory.log().splitlines()[-50:]))
+            cls.factory.remove()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.factory.remove()
+
+    @classmethod
+    def begin(cls, *command, options=()):
+        """A job of acme/vision, not followed."""
+        return cls.factory.begin("acme/vision", *options, "--", *command)
+
+    @classmethod
+    def job(cls, name):
+        return cls.factory.ask("job", "get", name)
+
+    @classmethod
+    def wait_for_phase(cls, name, *phases):
+        """The job, once it is in one of the phases."""
+        return wait_for(f"{name} to be {' or '.join(phases)}",
+                        lambda: (job := cls.job(name))["phase"] in phases and job)
+
+    @classmethod
+    def running(cls, name):
+        return cls.wait_for_phase(name, "running")
+
+    @classmethod
+    def ended(cls, name):
+        return cls.wait_for_phase(name, "succeeded", "failed", "cancelled")

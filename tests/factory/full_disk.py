@@ -8,12 +8,8 @@ import os
 import pathlib
 import subprocess
 import sys
-import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
-import tap
-
-from factory import Factory, wait_for
+from factory import Factory, FactoryCase, tap, wait_for
 
 DISK_MEGABYTES = 80
 PROJECT = "acme/vision"
@@ -61,22 +57,10 @@ class Small(Factory):
         super().remove()
 
 
-class FullDisk(unittest.TestCase):
+class FullDisk(FactoryCase):
     @classmethod
-    def setUpClass(cls):
-        cls.factory = Small()
-        try:
-            cls.factory.start()
-            cls.factory.do("org", "create", "acme")
-            cls.factory.do("org", "create", PROJECT)
-        except BaseException:
-            print("\n".join("# " + line for line in cls.factory.log().splitlines()[-30:]))
-            cls.factory.remove()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.factory.remove()
+    def make(cls):
+        return Small()
 
     def setUp(self):
         self.factory.free()
@@ -88,12 +72,6 @@ class FullDisk(unittest.TestCase):
     def alive(self):
         self.assertIsNone(self.factory.process.poll(), self.factory.log()[-3000:])
         self.assertTrue(self.factory._is_ready())
-
-    def job(self, *command):
-        return self.factory.begin(PROJECT, "--", *command)
-
-    def phase(self, job):
-        return self.factory.ask("job", "get", job)["phase"]
 
     def fill_journal(self):
         """Submits until the journal takes nothing that begins something; returns what was said."""
@@ -120,14 +98,14 @@ class FullDisk(unittest.TestCase):
         self.alive()
 
     def test_2_the_journal_refuses_what_begins_and_takes_what_ends(self):
-        running = self.job("/bin/sleep", "600")
-        wait_for("the job to run", lambda: self.phase(running) == "running")
+        running = self.begin("/bin/sleep", "600")
+        self.running(running)
         said = self.fill_journal()
         self.assertIn("the disk of the journal is full", said)
         self.assertIn("free space", said)
         self.alive()
         self.factory.do("job", "cancel", running)
-        wait_for("its end to be recorded", lambda: self.phase(running) == "cancelled")
+        self.wait_for_phase(running, "cancelled")
         self.alive()
 
     def test_3_a_snapshot_is_refused_and_leaves_nothing(self):
@@ -141,20 +119,18 @@ class FullDisk(unittest.TestCase):
         self.factory.do("journal", "snapshot")
 
     def test_4_a_job_that_prints_goes_on_without_its_log(self):
-        job = self.job("/bin/sh", "-c", "sleep 2; seq 1 3000000; exit 7")
-        wait_for("the job to run", lambda: self.phase(job) == "running")
+        job = self.begin("/bin/sh", "-c", "sleep 2; seq 1 3000000; exit 7")
+        self.running(job)
         self.factory.fill()
-        wait_for("the job to end", lambda: self.phase(job) not in ("starting", "running"))
-        ended = self.factory.ask("job", "get", job)
+        ended = self.ended(job)
         self.assertEqual((ended["phase"], ended["reason"]), ("failed", "exit_code"), ended)
         self.assertEqual(ended["attempts"][-1]["tasks"][0]["exit_code"], 7)
         self.alive()
 
     def test_5a_a_job_that_cannot_be_started_says_why(self):
         self.factory.fill()
-        job = self.job("/bin/true")
-        wait_for("the job to end", lambda: self.phase(job) == "failed")
-        ended = self.factory.ask("job", "get", job)
+        job = self.begin("/bin/true")
+        ended = self.wait_for_phase(job, "failed")
         self.assertEqual(ended["reason"], "start_failed")
         self.assertIn("space", ended["detail"])
         self.alive()

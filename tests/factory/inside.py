@@ -10,15 +10,10 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
-import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
-import tap
-
-from factory import PROGRAM, ROOT, Factory, wait_for
+from factory import PROGRAM, ROOT, FactoryCase, tap, wait_for
 
 SERVE = """
 import http.server, os, pathlib
@@ -28,48 +23,17 @@ http.server.test(http.server.SimpleHTTPRequestHandler, port=8000, bind='127.0.0.
 """
 
 
-class Inside(unittest.TestCase):
+class Inside(FactoryCase):
     """One factory and one long job for all cases."""
+    ORGS = ("acme", "acme/vision", "other", "other/lab")
 
     @classmethod
-    def setUpClass(cls):
-        cls.factory = Factory()
-        try:
-            cls.factory.start()
-            for path in ("acme", "acme/vision", "other", "other/lab"):
-                cls.factory.do("org", "create", path)
-            cls.job = cls.submit("/usr/bin/python3", "-c", SERVE)
-            cls.running(cls.job)
-        except BaseException:
-            print("\n".join("# " + line for line in cls.factory.log().splitlines()[-50:]))
-            cls.factory.remove()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.factory.remove()
-
-    @classmethod
-    def submit(cls, *command, options=()):
-        return cls.factory.do("run", "-p", "acme/vision", "--detach", "-q", *options, "--",
-                              *command).strip()
-
-    @classmethod
-    def get(cls, job):
-        return cls.factory.ask("job", "get", job)
-
-    @classmethod
-    def running(cls, job):
-        wait_for(f"{job} to run", lambda: cls.get(job)["phase"] == "running")
-
-    @classmethod
-    def ended(cls, job):
-        return wait_for(f"{job} to end",
-                        lambda: (found := cls.get(job))["phase"] in
-                        ("succeeded", "failed", "cancelled") and found)
+    def prepare(cls):
+        cls.long = cls.begin("/usr/bin/python3", "-c", SERVE)
+        cls.running(cls.long)
 
     def exec(self, *command, options=(), **more):
-        return self.factory.run("exec", self.job, *options, "--", *command, **more)
+        return self.factory.run("exec", self.long, *options, "--", *command, **more)
 
     def key_of(self, tenant, expires=None, role="tenant_admin"):
         """A key of a service account of a tenant."""
@@ -109,7 +73,7 @@ class Inside(unittest.TestCase):
 
     def test_a_slow_reader_holds_the_task_back(self):
         slow = subprocess.Popen(
-            [PROGRAM, "exec", self.job, "--", "sh", "-c", "head -c 200000000 /dev/zero"],
+            [PROGRAM, "exec", self.long, "--", "sh", "-c", "head -c 200000000 /dev/zero"],
             env=self.factory.environment, cwd=ROOT, stdout=subprocess.PIPE)
         try:
             slow.stdout.read(1)
@@ -134,7 +98,7 @@ class Inside(unittest.TestCase):
 
     def test_a_client_that_goes_takes_its_command_with_it(self):
         client = subprocess.Popen(
-            [PROGRAM, "exec", self.job, "--", "sh", "-c", "echo $$; exec sleep 998877"],
+            [PROGRAM, "exec", self.long, "--", "sh", "-c", "echo $$; exec sleep 998877"],
             env=self.factory.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         client.stdout.readline()
         self.assertEqual(self.exec("pgrep", "-f", "sleep 998877").returncode, 0)
@@ -147,7 +111,7 @@ class Inside(unittest.TestCase):
     def test_a_terminal_has_a_size_that_changes(self):
         child, terminal = pty.fork()
         if child == 0:
-            os.execve(PROGRAM, [str(PROGRAM), "exec", self.job, "-it", "--", "sh"],
+            os.execve(PROGRAM, [str(PROGRAM), "exec", self.long, "-it", "--", "sh"],
                       self.factory.environment)
         seen = b""
 
@@ -187,25 +151,25 @@ class Inside(unittest.TestCase):
         (here / "tree" / "run").write_text("#!/bin/sh\necho ran\n")
         (here / "tree" / "run").chmod(0o755)
         (here / "tree" / "link").symlink_to("/etc/passwd")
-        said = self.factory.run("cp", here / "tree", f"{self.job}:/tmp/tree")
+        said = self.factory.run("cp", here / "tree", f"{self.long}:/tmp/tree")
         self.assertEqual(said.returncode, 0, said.stderr)
         self.assertIn("1 links", said.stderr)
         self.assertEqual(self.exec("/tmp/tree/run").stdout, "ran\n")
         self.assertNotEqual(self.exec("test", "-e", "/tmp/tree/link").returncode, 0)
-        self.factory.do("cp", f"{self.job}:/tmp/tree", here / "back")
+        self.factory.do("cp", f"{self.long}:/tmp/tree", here / "back")
         self.assertEqual((here / "back" / "deep" / "data").read_bytes(),
                          (here / "tree" / "deep" / "data").read_bytes())
-        self.factory.do("cp", f"{self.job}:/tmp/tree/run", here / "back")
+        self.factory.do("cp", f"{self.long}:/tmp/tree/run", here / "back")
         self.assertEqual((here / "back" / "run").read_text(), "#!/bin/sh\necho ran\n")
-        refused = self.factory.run("cp", f"{self.job}:/etc/shadow", here / "shadow")
+        refused = self.factory.run("cp", f"{self.long}:/etc/shadow", here / "shadow")
         self.assertEqual(refused.returncode, 1)
         self.assertFalse((here / "shadow").exists())
-        self.assertNotEqual(self.factory.run("cp", here / "tree", f"{self.job}:/usr/x").returncode, 0)
-        self.assertNotEqual(self.factory.run("cp", "/no/such", f"{self.job}:/tmp").returncode, 0)
+        self.assertNotEqual(self.factory.run("cp", here / "tree", f"{self.long}:/usr/x").returncode, 0)
+        self.assertNotEqual(self.factory.run("cp", "/no/such", f"{self.long}:/tmp").returncode, 0)
 
     def test_a_port_is_forwarded(self):
         forward = subprocess.Popen(
-            [PROGRAM, "port-forward", self.job, ":8000"], env=self.factory.environment, cwd=ROOT,
+            [PROGRAM, "port-forward", self.long, ":8000"], env=self.factory.environment, cwd=ROOT,
             stderr=subprocess.PIPE, text=True)
         try:
             port = int(forward.stderr.readline().split(":")[1].split()[0])
@@ -230,8 +194,8 @@ class Inside(unittest.TestCase):
                     "BESSEMER_URL": f"http://127.0.0.1:{self.factory.api_port}"}
         unknown = self.factory.run("exec", "wl_00000000000000000000000000", "--", "id",
                                    environment=stranger)
-        for words in (["exec", self.job, "--", "id"], ["port-forward", self.job, ":8000"],
-                      ["cp", f"{self.job}:/tmp", self.factory.home / "stolen"]):
+        for words in (["exec", self.long, "--", "id"], ["port-forward", self.long, ":8000"],
+                      ["cp", f"{self.long}:/tmp", self.factory.home / "stolen"]):
             if words[0] == "port-forward":
                 continue  # asks only once somebody connects
             done = self.factory.run(*words, environment=stranger)
@@ -239,7 +203,7 @@ class Inside(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
         # One who may look at jobs may not enter them.
         viewer = dict(stranger, BESSEMER_KEY=self.key_of("acme", role="viewer"))
-        self.assertIn("exec", self.factory.run("exec", self.job, "--", "id",
+        self.assertIn("exec", self.factory.run("exec", self.long, "--", "id",
                                                environment=viewer).stderr)
 
     def test_a_key_that_expires_ends_its_sessions(self):
@@ -248,7 +212,7 @@ class Inside(unittest.TestCase):
         environment = {"BESSEMER_KEY": key,
                        "BESSEMER_URL": f"http://127.0.0.1:{self.factory.api_port}"}
         began = time.monotonic()
-        done = self.factory.run("exec", self.job, "--", "sh", "-c", "echo in; exec sleep 987654",
+        done = self.factory.run("exec", self.long, "--", "sh", "-c", "echo in; exec sleep 987654",
                                 environment=environment)
         self.assertLess(time.monotonic() - began, 30)
         self.assertEqual(done.stdout, "in\n")
@@ -258,12 +222,12 @@ class Inside(unittest.TestCase):
 
     def test_every_entry_is_in_the_audit_log(self):
         self.exec("echo", "look here", options=["-i"], stdin="never written down")
-        self.factory.run("cp", f"{self.job}:/tmp/index.html", self.factory.home / "index.html")
+        self.factory.run("cp", f"{self.long}:/tmp/index.html", self.factory.home / "index.html")
 
         def entries():
             found = self.factory.items("audit", "list", "-p", "acme")
             mine = [(e["action"], e["target"].split(": ", 1)[1]) for e in found
-                    if e["target"].startswith(f"{self.job} task 0: ")]
+                    if e["target"].startswith(f"{self.long} task 0: ")]
             ends = [action for action, _ in mine]
             return mine if "copy_out_end" in ends and "exec_end" in ends else None
         seen = wait_for("the ends to be recorded", entries)
@@ -274,14 +238,14 @@ class Inside(unittest.TestCase):
         self.assertNotIn("never written down", json.dumps(seen))
 
     def test_only_a_running_task_can_be_entered(self):
-        over = self.submit("/bin/true")
+        over = self.begin("/bin/true")
         self.ended(over)
         refused = self.factory.run("exec", over, "--", "id")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("--keep-on-failure", refused.stderr)
 
     def test_a_failed_task_is_kept_for_a_look(self):
-        job = self.submit("sh", "-c", "echo why > /tmp/reason; exit 3",
+        job = self.begin("sh", "-c", "echo why > /tmp/reason; exit 3",
                           options=["--keep-on-failure"])
         wait_for("the failure", lambda: "files are kept for 30m" in
                  self.factory.run("logs", "--errors", job).stdout)
@@ -293,20 +257,20 @@ class Inside(unittest.TestCase):
         self.assertEqual(ended["attempts"][-1]["tasks"][0]["exit_code"], 3)
 
     def test_a_silent_job_is_ended_with_its_reason(self):
-        job = self.submit("sleep", "1000", options=["--no-progress", "1s", "--grace", "1s",
+        job = self.begin("sleep", "1000", options=["--no-progress", "1s", "--grace", "1s",
                                                     "--retries", "0"])
         ended = self.ended(job)
         self.assertEqual((ended["phase"], ended["reason"]), ("failed", "no_progress"))
 
     def test_a_program_that_does_not_exist_is_tried_once(self):
-        ended = self.ended(self.submit("/no/such/program"))
+        ended = self.ended(self.begin("/no/such/program"))
         task = ended["attempts"][-1]["tasks"][0]
         self.assertEqual((ended["reason"], task["exit_code"]), ("exit_code", 127))
         self.assertIn("/no/such/program", ended["detail"] + task["detail"])
         self.assertEqual(len(ended["attempts"]), 1)
 
     def test_sessions_end_with_the_daemon_and_the_task_goes_on(self):
-        client = subprocess.Popen([PROGRAM, "exec", self.job, "--", "sleep", "1000"],
+        client = subprocess.Popen([PROGRAM, "exec", self.long, "--", "sleep", "1000"],
                                   env=self.factory.environment, cwd=ROOT, stderr=subprocess.PIPE)
         wait_for("the command", lambda: self.exec("pgrep", "-x", "sleep").returncode == 0)
         self.factory.kill()

@@ -5,17 +5,12 @@ boot id, as it does after a restart of the machine. That takes a mount namespace
 """
 
 import os
-import pathlib
 import subprocess
 import sys
-import unittest
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "run"))
-import tap
-
 import factory as factories
-from factory import Factory, wait_for
+from factory import Factory, FactoryCase, tap, wait_for
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -47,46 +42,27 @@ class Rebooted(Factory):
             factories.PROGRAM = program
 
 
-class Reboot(unittest.TestCase):
+class Reboot(FactoryCase):
     @classmethod
-    def setUpClass(cls):
-        cls.factory = Rebooted()
-        try:
-            cls.factory.start()
-            cls.factory.do("org", "create", "acme")
-            cls.factory.do("org", "create", "acme/vision")
-            cls.again = cls.begin()
-            cls.once = cls.begin("--retries", "0")
-            cls.factory.reboot()
-        except BaseException:
-            print("\n".join("# " + line for line in cls.factory.log().splitlines()[-30:]))
-            cls.factory.remove()
-            raise
+    def make(cls):
+        return Rebooted()
 
     @classmethod
-    def tearDownClass(cls):
-        cls.factory.remove()
-
-    @classmethod
-    def begin(cls, *options):
-        job = cls.factory.begin("acme/vision", *options, "--", "/bin/sleep", "600")
-        wait_for("the job to run", lambda: cls.job(job)["phase"] == "running")
-        return job
-
-    @classmethod
-    def job(cls, name):
-        return cls.factory.ask("job", "get", name)
+    def prepare(cls):
+        cls.again = cls.begin("/bin/sleep", "600")
+        cls.once = cls.begin("/bin/sleep", "600", options=("--retries", "0"))
+        cls.running(cls.again)
+        cls.running(cls.once)
+        cls.factory.reboot()
 
     def test_a_job_that_may_not_be_begun_again_failed_as_lost(self):
-        ended = wait_for("the job to end", lambda: (
-            lambda job: job if job["phase"] == "failed" else None)(self.job(self.once)))
+        ended = self.wait_for_phase(self.once, "failed")
         self.assertEqual(ended["reason"], "lost")
         self.assertIn("was started anew", ended["detail"])
 
     def test_a_job_that_may_runs_again(self):
         again = wait_for("the job to run again", lambda: (
-            lambda job: job if job["phase"] == "running" and job["generation"] == 2 else None)(
-                self.job(self.again)))
+            job := self.job(self.again))["phase"] == "running" and job["generation"] == 2 and job)
         self.assertEqual(again["attempts"][0]["reason"], "lost")
 
     def test_nothing_is_allocated_that_does_not_run(self):
