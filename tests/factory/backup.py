@@ -175,6 +175,30 @@ class Backup(unittest.TestCase):
         self.assertFalse(home.exists(), "something was restored")
         self.assertFalse(home.with_name("elsewhere.restoring").exists(), "something was left")
 
+    def test_none_is_made_inside_what_it_is_of_nor_nowhere(self):
+        link = self.new.home / "link"
+        link.symlink_to(self.new.state)
+        for place in (self.new.state / "b.tar", self.new.state / "logs" / "b", link / "b.tar"):
+            done = self.new.run("backup", place)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("inside the state directory", done.stderr)
+            self.assertIn("name a place outside", done.stderr)
+            self.assertFalse(place.exists())
+        done = self.new.run("backup", "")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertTrue(done.stderr.startswith("bessemer backup: "), done.stderr)
+
+    def test_none_is_restored_inside_a_factory(self):
+        inside = self.new.home / "inside"
+        inside.symlink_to(self.new.state / "logs")
+        for place in (self.new.state / "sub", self.new.state / "logs" / "sub", inside / "sub"):
+            done = self.new.run("restore", self.tar, "--to", place)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("inside the factory", done.stderr)
+            self.assertIn("--to", done.stderr)
+            self.assertFalse(place.exists())
+
     def test_one_that_is_cut_off_is_refused(self):
         cut = self.old.home / "cut.tar"
         whole = self.tar.read_bytes()

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "application/backup/archive.h"
+#include "application/backup/place.h"
 #include "application/engine/held_bytes.h"
 #include "application/engine/replay.h"
 #include "data/artifact/layout.h"
@@ -240,6 +241,12 @@ Result<Made> make_backup(const Options& options) {
   if (!tree || !(*tree)->status("journal")) {
     return not_found("there is no factory in " + options.home)
         .fix("set BESSEMER_HOME to its state directory");
+  }
+  if (lies_inside(options.place, options.home)) {
+    return invalid("the backup would lie inside the state directory that it is of, and be part of "
+                   "itself")
+        .at(options.place)
+        .fix("name a place outside " + options.home);
   }
   TRY_ASSIGN(auto disk, real::RealDisk::open_root(options.home));
   TRY_ASSIGN(const auto held, engine::hold_bytes(*disk));

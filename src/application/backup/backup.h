@@ -30,8 +30,9 @@ struct Made {
 // Copies journal, a snapshot of its last fact, the artifacts that the facts name, usage logs, the
 // sealed store with its keys, metrics, logs and checkpoints. Every chain and digest is checked.
 // Not in it: tasks/, outputs/, run/ and uploads under way, which belong to this machine's moment.
-// Errors: not_found (no factory there), conflict (`place` exists; another backup runs), internal
-// (stored bytes are damaged: names them), those of the disks.
+// Errors: not_found (no factory there), invalid (`place` lies inside `home`), conflict (`place`
+// exists; another backup runs), internal (stored bytes are damaged: names them), those of the
+// disks.
 Result<Made> make_backup(const Options& options);
 
 }  // namespace bessemer::backup

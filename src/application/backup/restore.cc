@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "application/backup/archive.h"
+#include "application/backup/place.h"
 #include "application/engine/engine.h"
 #include "base/text.h"
 #include "data/artifact/layout.h"
@@ -146,7 +147,20 @@ class Unpacking {
   Restored restored_;
 };
 
+// The number that keeps the new life apart must lie above any that the old one gave out.
+Result<void> check_clock(Instant now) {
+  if (now - counted_from >= seconds(1)) return {};
+  return conflict("the clock of this machine says " + to_text(now) +
+                  ": lives of a factory are told apart by seconds since 2026")
+      .because("clock_wrong")
+      .fix("set the clock, then restore");
+}
+
 Result<void> check_target(const std::string& home, const std::string& fresh) {
+  if (const std::string other = factory_above(home); !other.empty()) {
+    return conflict(home + " lies inside the factory, or the backup of one, in " + other)
+        .fix("restore into a directory beside it: name one with --to");
+  }
   std::error_code ignored;
   if (fs::exists(home, ignored) && !fs::is_empty(home, ignored)) {
     return conflict(home + " is not empty").fix(
@@ -178,6 +192,7 @@ Result<Restored> restore_into(const Restoring& options, const std::string& fresh
 
 Result<Restored> restore(const Restoring& options) {
   const std::string fresh = options.home + std::string(unfinished);
+  TRY(check_clock(options.now));
   TRY(check_target(options.home, fresh));
   auto restored = restore_into(options, fresh);
   std::error_code ignored;

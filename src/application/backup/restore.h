@@ -29,8 +29,9 @@ struct Restored {
 // Makes the state directory whole under another name and renames it at the end, so that a daemon
 // never finds half of one. The new life's first fact fences every generation and gateway epoch of
 // the old; the daemon's first start reconciles what was running before it serves.
-// Errors: conflict (the directory is not empty), not_found, invalid "backup_damaged" or
-// "backup_newer", internal (a check failed), those of the disk. Nothing is left behind.
+// Errors: conflict (the directory is not empty or lies inside a factory; the clock is before 2026),
+// not_found, invalid "backup_damaged" or "backup_newer", internal (a check failed), those of the
+// disk. Nothing is left behind.
 Result<Restored> restore(const Restoring& options);
 
 // What a state directory at rest must be: the chain holds, the newest snapshot's state is what
