@@ -15,27 +15,40 @@ namespace {
 
 constexpr std::size_t deepest = 64;
 
+struct Member;
+
 // A JSON value that can grow. Numbers, true, false and null stand as they came.
 struct Node {
   enum class Kind : std::uint8_t { plain, text, list, object };
   Kind kind = Kind::plain;
   std::string scalar = "null";
-  std::vector<std::pair<std::string, Node>> members;  // a list's have no names
+  std::vector<Member> members;  // a list's have no names
 
   bool is_null() const { return kind == Kind::plain && scalar == "null"; }
-  const Node* find(std::string_view name) const {
-    const auto at = std::find_if(members.begin(), members.end(),
-                                 [&](const auto& member) { return member.first == name; });
-    return at == members.end() ? nullptr : &at->second;
-  }
-  Node* find(std::string_view name) {
-    return const_cast<Node*>(std::as_const(*this).find(name));
-  }
-  Node& at(std::string_view name) {
-    if (Node* const found = find(name)) return *found;
-    return members.emplace_back(std::string(name), Node{}).second;
-  }
+  const Node* find(std::string_view name) const;
+  Node* find(std::string_view name);
+  Node& at(std::string_view name);  // added when it is not there
 };
+
+struct Member {
+  std::string name;
+  Node value;
+};
+
+const Node* Node::find(std::string_view name) const {
+  const auto at = std::find_if(members.begin(), members.end(),
+                               [&](const Member& member) { return member.name == name; });
+  return at == members.end() ? nullptr : &at->value;
+}
+
+Node* Node::find(std::string_view name) {
+  return const_cast<Node*>(std::as_const(*this).find(name));
+}
+
+Node& Node::at(std::string_view name) {
+  if (Node* const found = find(name)) return *found;
+  return members.emplace_back(Member{std::string(name), {}}).value;
+}
 
 Node text_node(std::string_view text) { return {Node::Kind::text, std::string(text), {}}; }
 
@@ -49,14 +62,13 @@ bool build(simdjson::dom::element from, Node& into, std::size_t depth) {
   } else if (!from.get_object().get(object)) {
     into.kind = Node::Kind::object;
     for (const auto& [name, value] : object) {
-      if (!build(value, into.members.emplace_back(std::string(name), Node{}).second, depth + 1)) {
-        return false;
-      }
+      Member& member = into.members.emplace_back(Member{std::string(name), {}});
+      if (!build(value, member.value, depth + 1)) return false;
     }
   } else if (!from.get_array().get(list)) {
     into.kind = Node::Kind::list;
     for (const auto value : list) {
-      if (!build(value, into.members.emplace_back().second, depth + 1)) return false;
+      if (!build(value, into.members.emplace_back().value, depth + 1)) return false;
     }
   } else {
     into.scalar = simdjson::minify(from);
@@ -103,10 +115,10 @@ void add_choices(Node& into, Node from) {
     const auto number = number_of(choice);
     const auto same = std::find_if(into.members.begin(), into.members.end(),
                                    [&](const auto& held) {
-                                     return number_of(held.second) == number;
+                                     return number_of(held.value) == number;
                                    });
-    if (same != into.members.end()) add(same->second, std::move(choice), {});
-    else into.members.emplace_back(std::string(), std::move(choice));
+    if (same != into.members.end()) add(same->value, std::move(choice), {});
+    else into.members.push_back({{}, std::move(choice)});
   }
 }
 
@@ -120,7 +132,7 @@ void add_elements(Node& into, Node from) {
       if (index != nullptr && other != nullptr && other->scalar == index->scalar) same = &held;
     }
     if (same != nullptr) add(*same, std::move(element), {});
-    else into.members.emplace_back(std::string(), std::move(element));
+    else into.members.push_back({{}, std::move(element)});
   }
 }
 
@@ -151,7 +163,7 @@ void finish_message(Node& choice) {
   message->at("content");  // null where nothing was said
   if (Node* const calls = message->find("tool_calls")) {
     for (auto& [none, one] : calls->members) {
-      std::erase_if(one.members, [](const auto& member) { return member.first == "index"; });
+      std::erase_if(one.members, [](const auto& member) { return member.name == "index"; });
     }
   }
 }
@@ -194,10 +206,9 @@ std::string Assembly::finish(std::string_view unfinished) {
     object->scalar.resize(object->scalar.size() - std::string_view(".chunk").size());
   }
   if (Node* const choices = answer.find("choices")) {
-    std::stable_sort(choices->members.begin(), choices->members.end(),
-                     [](const auto& a, const auto& b) {
-                       return number_of(a.second) < number_of(b.second);
-                     });
+    std::sort(choices->members.begin(), choices->members.end(), [](const auto& a, const auto& b) {
+      return number_of(a.value) < number_of(b.value);  // each number is there once
+    });
     for (auto& [none, choice] : choices->members) {
       finish_message(choice);
       Node& reason = choice.at("finish_reason");

@@ -432,9 +432,9 @@ struct World {
     const std::vector<LogRecord> range(gateway.log.begin() + static_cast<std::ptrdiff_t>(from),
                                        gateway.log.begin() + static_cast<std::ptrdiff_t>(until));
     const std::uint64_t epoch = gateway.epoch;
-    send([this, index, epoch, from, until, range] {
+    send([this, index, epoch, from, range] {
       daemon.ship(all[index].id, epoch, from, range);
-      to_gateway(index, epoch, [this, index, epoch](Gateway& to) {
+      to_gateway(index, epoch, [this, epoch](Gateway& to) {
         to.acknowledged = std::max(to.acknowledged, daemon.logs[{to.id, epoch}].offset);
       });
     });
