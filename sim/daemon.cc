@@ -19,6 +19,8 @@ executor::Behaviour Crowd::behaviour(const executor::TaskSpec& spec, Random& ran
   }
   out.obeys_after = milliseconds(random.between(0, 40'000));
   if (spec.service_port) out.ready_after = seconds(random.between(1, 20));
+  // Its supervisor hangs.
+  if ((spec.key.task.low + spec.key.generation) % 20 == 0) out.start_delay = hours(3);
   return out;
 }
 

@@ -215,6 +215,9 @@ class History {
     for (const auto& [id, one] : state.workload.workloads) {
       ++tally["workloads " + std::string(enum_text(one.phase))];
       if (one.reason) ++tally["ends " + std::string(enum_text(*one.reason))];
+      for (const workload::Attempt& attempt : one.attempts) {
+        if (attempt.detail.starts_with("it did not start within")) ++tally["starts that hung"];
+      }
     }
     for (const auto& [id, run] : state.pipeline.runs) {
       ++tally["pipeline runs " + std::string(enum_text(run.status))];

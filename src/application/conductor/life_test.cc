@@ -1,5 +1,6 @@
 // A machine started anew, and a factory restored from a backup: what ran is lost and begun again.
 #include "application/conductor/stage_for_test.h"
+#include "orchestration/workload/unstarted.h"
 
 namespace bessemer::conductor {
 namespace {
@@ -35,6 +36,61 @@ TEST(Conductor, AfterARebootWhatRanIsLostAndBegunAgain) {
   EXPECT_EQ(stage.job(again).generation, 2u);
   EXPECT_TRUE(site::from_earlier_boot(stage.engine->state().site).empty());
   EXPECT_EQ(stage.engine->state().site.allocations.size(), 1u);
+}
+
+// A supervisor that hangs before it begins the task: the attempt fails in time, and is retried.
+TEST(Conductor, ATaskThatNeverStartsFailsInTime) {
+  Stage stage;
+  stage.author.next.start_delay = hours(5);
+  const WorkloadId id{6, 1};
+  workload::Submit submit = Stage::job_of(id);
+  submit.spec.retries = workload::Retries{};
+  submit.spec.retries->max = 1;
+  stage.ask(workload::Command(submit));
+  stage.settle();
+  ASSERT_EQ(stage.phase(id), "starting");
+  EXPECT_LE(*stage.conductor->next_moment(), stage.clock.now() + workload::start_limit);
+  stage.pass(workload::start_limit - seconds(1));
+  stage.settle();
+  EXPECT_EQ(stage.phase(id), "starting");
+  stage.pass(seconds(1));
+  stage.settle();
+  ASSERT_EQ(stage.phase(id), "queued");
+  EXPECT_EQ(stage.job(id).attempts[0].reason, workload::Reason::start_failed);
+  EXPECT_TRUE(stage.job(id).attempts[0].detail.starts_with("it did not start within 15m; see "))
+      << stage.job(id).attempts[0].detail;
+  EXPECT_EQ(stage.machine.running(), 0u) << "what may still come of it is stopped";
+  EXPECT_TRUE(stage.engine->state().site.allocations.empty());
+  // The second time it is over, and the factory goes on.
+  stage.pass(minutes(1));
+  stage.settle();
+  ASSERT_EQ(stage.phase(id), "starting");
+  stage.pass(workload::start_limit);
+  stage.settle();
+  EXPECT_EQ(stage.phase(id), "failed");
+  stage.author.next.start_delay = milliseconds(4);
+  const WorkloadId after = stage.start_job();
+  stage.settle();
+  stage.pass(seconds(1));
+  stage.settle();
+  EXPECT_EQ(stage.phase(after), "running");
+}
+
+// Bytes that are laid out too late begin nothing: the attempt they were for is over.
+TEST(Conductor, WhatIsPreparedTooLateIsNotStarted) {
+  Stage stage;
+  stage.shelf.late = true;
+  const WorkloadId id = stage.start_job();
+  stage.settle();
+  ASSERT_EQ(stage.phase(id), "starting");
+  ASSERT_EQ(stage.shelf.preparing.size(), 1u);
+  stage.pass(workload::start_limit);
+  stage.settle();
+  ASSERT_EQ(stage.phase(id), "queued");
+  stage.shelf.preparing[0](Prepared{});
+  stage.settle();
+  EXPECT_EQ(stage.machine.running(), 0u);
+  EXPECT_EQ(stage.phase(id), "queued");
 }
 
 // The state came from a backup. Another life may go on with the same workloads, so nothing that it

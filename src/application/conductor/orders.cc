@@ -104,7 +104,9 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
   const workload::Workload* const found =
       workload::find(engine_.state().workload, order.workload);
   if (found == nullptr || found->generation != order.generation) return;
-  if (found->last() != nullptr && found->last()->stop) {
+  const workload::Task* const task = workload::find_task(*found, order.task);
+  if (task == nullptr || task->phase != workload::TaskPhase::starting) return;  // it took too long
+  if (found->last()->stop) {
     return end_unstarted(order, conflict("asked to stop while it was being prepared"));
   }
   Result<void> started;

@@ -34,7 +34,13 @@ struct Shelf final : Bytes {
   std::vector<workload::Product> left;
   std::optional<Error> unreadable;  // instead of what was left
   Result<Prepared> prepared = Prepared{};
-  void prepare(Wanted, std::function<void(Result<Prepared>)> then) override { then(prepared); }
+  // With `late`: those who wait for the test to answer.
+  bool late = false;
+  std::vector<std::function<void(Result<Prepared>)>> preparing;
+  void prepare(Wanted, std::function<void(Result<Prepared>)> then) override {
+    if (late) preparing.push_back(std::move(then));
+    else then(prepared);
+  }
   void take_outputs(Wanted,
                     std::function<void(Result<std::vector<workload::Product>>)> then) override {
     if (unreadable) return then(*unreadable);

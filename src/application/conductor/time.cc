@@ -1,13 +1,23 @@
 // What time alone asks for: deadlines, run times, backoffs, and money for the time ahead.
 #include "application/conductor/conductor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "application/factory/charge.h"
 #include "application/factory/means.h"
 #include "application/factory/storage.h"
+#include "orchestration/workload/unstarted.h"
 
 namespace bessemer::conductor {
+namespace {
+
+Error late_start() {
+  return unavailable("it did not start within " + to_text(workload::start_limit))
+      .fix("see the daemon's log and the state of its machine, then run it again");
+}
+
+}  // namespace
 
 void Conductor::take_time() {
   const Instant now = clock_.now();
@@ -23,6 +33,20 @@ void Conductor::take_time() {
     const workload::Workload* const found = workload::find(engine_.state().workload, id);
     if (found != nullptr && found->phase == workload::Phase::running) renew(*found, budgets_moved);
   }
+  // A supervisor or launcher that hangs reports neither a start nor an end: a task is over when its
+  // time to start is, and what may still come of it is stopped.
+  const workload::Unstarted unstarted = workload::unstarted(engine_.state().workload, now);
+  for (const workload::TaskOrder& order : unstarted.late) {
+    const Error why = late_start();
+    const executor::TaskKey key{order.task, order.generation};
+    if (std::ranges::find(untaken_, key, &executor::Report::key) != untaken_.end() ||
+        !ending_.insert(key).second) {
+      continue;  // it was heard of, and that waits for the journal or the disk
+    }
+    (void)executor_.stop(key, why.what, Duration{}).has_value();
+    end_unstarted(order, why);
+  }
+  if (unstarted.next) soon(*unstarted.next);
   accrue_storage();
   const auto moment = workload::next_moment(engine_.state().workload);
   if (moment && *moment > now) soon(*moment);

@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/random.h"
+#include "orchestration/workload/unstarted.h"
 
 namespace bessemer::workload {
 namespace {
@@ -103,6 +104,26 @@ TEST(Workload, AJobFromSubmissionToSuccess) {
   EXPECT_EQ(sentence(story.of(id)), "succeeded");
   EXPECT_EQ(story.exited(id, Reason::exit_code), "nothing");
   EXPECT_EQ(story.tell(Cancel{id, {}}), "workload: has already ended: succeeded");
+}
+
+// Whoever has not begun in time is named, once for each task, whatever else was asked of it.
+TEST(Workload, WhatDoesNotStartIsLateAtItsLimit) {
+  Story story;
+  const WorkloadId quick = story.submit(minimal()), slow = story.submit(gang(3));
+  story.start(quick);
+  story.started(quick);
+  const Instant began = story.now;
+  story.start(slow);
+  story.started(slow, 1);
+  EXPECT_TRUE(unstarted(story.state, began + start_limit - nanoseconds(1)).late.empty());
+  EXPECT_EQ(unstarted(story.state, story.now).next, began + start_limit);
+  story.tell(Cancel{slow, {}});  // those that never began may never end either
+  const Unstarted found = unstarted(story.state, began + start_limit);
+  ASSERT_EQ(found.late.size(), 2u);
+  EXPECT_EQ(found.late[0].task, task_id(slow, 0));
+  EXPECT_EQ(found.late[1].task, task_id(slow, 2));
+  EXPECT_EQ(found.late[1].rank, 2u);
+  EXPECT_EQ(found.next, std::nullopt);
 }
 
 TEST(Workload, ASubmissionRepeatedIsDoneAndChangedIsAConflict) {
