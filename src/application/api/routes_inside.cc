@@ -74,13 +74,19 @@ Result<void> check_command(const std::vector<std::string>& words) {
   if (words.empty() || words.front().empty()) {
     return invalid("must name a program").at("command");
   }
-  if (words.size() > max_words) return invalid("must be at most 1024 words").at("command");
+  if (words.size() > max_words) {
+    return invalid("must be at most 1024 words").at("command").fix("copy a script in: bessemer cp");
+  }
   std::size_t bytes = 0;
   for (const std::string& word : words) {
     if (word.find('\0') != std::string::npos) return invalid("must not contain NUL").at("command");
     bytes += word.size() + 1;
   }
-  if (bytes > max_word_bytes) return invalid("must be at most 128 KiB in all").at("command");
+  if (bytes > max_word_bytes) {
+    return invalid("must be at most 131072 bytes in all")
+        .at("command")
+        .fix("send long text by standard input, or copy it in: bessemer cp");
+  }
   return {};
 }
 

@@ -35,7 +35,9 @@ Result<void> check_command(const Spec& spec) {
   if (spec.command.empty()) {
     return invalid("must not be empty").at("command").fix("give the program and its arguments");
   }
-  TRY(within(spec.command.size(), limit::arguments, "command"));
+  if (auto fit = within(spec.command.size(), limit::arguments, "command"); !fit) {
+    return std::move(fit).error().fix("put them into a file, and push it as code or an input");
+  }
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < spec.command.size(); ++i) {
     const std::string& word = spec.command[i];
