@@ -206,6 +206,37 @@ class Inside(FactoryCase):
         self.assertIn("exec", self.factory.run("exec", self.long, "--", "id",
                                                environment=viewer).stderr)
 
+    def test_sessions_are_counted_by_key_and_by_tenant(self):
+        held = []
+
+        def enter(key):
+            connection = http.client.HTTPConnection("127.0.0.1", self.factory.api_port, timeout=60)
+            held.append(connection)
+            connection.request("POST", f"/api/v1/jobs/{self.long}/exec",
+                               json.dumps({"command": ["sleep", "1000"]}),
+                               {"authorization": f"Bearer {key}", "connection": "upgrade",
+                                "upgrade": "bessemer-task/1"})
+            return connection.getresponse()
+
+        def refused(key, limit):
+            answer = enter(key)
+            problem = json.loads(answer.read())
+            self.assertEqual(answer.status, 429, problem)
+            self.assertIn(f"at most {limit} clients", problem["detail"])
+            self.assertIn("end an exec", problem["remedy"])
+            self.assertGreater(int(answer.headers["retry-after"]), 0)
+        one, two, three = (self.key_of("acme") for _ in range(3))
+        try:
+            for key in (one, two):
+                for _ in range(32):
+                    self.assertEqual(enter(key).status, 101)
+                refused(one, 32)
+            refused(three, 64)
+        finally:
+            for connection in held:
+                connection.close()
+        wait_for("the sessions to end", lambda: self.exec("true").returncode == 0)
+
     def test_a_key_that_expires_ends_its_sessions(self):
         soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
         key = self.key_of("acme", expires=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))

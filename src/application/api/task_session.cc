@@ -24,11 +24,15 @@ class TaskSessions::Session final : public real::ConnectionUser, public PassageU
     if (connection_) connection_->close();
   }
 
-  // The connection is ours; begins.
-  void take(real::ConnectionPointer connection) {
+  const access::Caller& caller() const { return caller_; }
+  const TaskWish& wish() const { return wish_; }
+
+  // The connection is ours; begins, if it still may.
+  void take(real::ConnectionPointer connection, const Result<void>& room) {
     connection_ = std::move(connection);
     connection_->set_user(*this);
     connection_->set_max_input(client_input);
+    if (!room) return refuse(room.error());
     Doors& doors = owner_.services_.doors;
     auto opened = wish_.port != 0 ? doors.connect(wish_.key, wish_.port, *this)
                                   : doors.execute(wish_.key, wish_.command, *this);
@@ -137,24 +141,46 @@ class TaskSessions::Session final : public real::ConnectionUser, public PassageU
 TaskSessions::TaskSessions(Services& services) : services_(services) {}
 TaskSessions::~TaskSessions() = default;
 
+Result<void> TaskSessions::room_for(const access::Caller& caller, OrgId project) const {
+  const tenant::State& tree = services_.engine.state().tenant;
+  const OrgId tenant = tenant::tenant_of(tree, project);
+  std::size_t of_tenant = 0, of_key = 0;
+  for (const auto& [number, session] : sessions_) {
+    if (tenant::tenant_of(tree, session->wish().project) == tenant) ++of_tenant;
+    if (session->caller().key == caller.key) ++of_key;
+  }
+  const auto full = [](std::size_t most, std::string_view where) {
+    return exhausted("at most " + std::to_string(most) + " clients may be " + std::string(where) +
+                     " at once")
+        .fix("end an exec, cp or port-forward that is open, and try again")
+        .retried(Retry::later, seconds(5).ns);
+  };
+  if (of_key >= max_key_task_sessions) {
+    return full(max_key_task_sessions, "inside tasks by one key");
+  }
+  if (of_tenant >= max_tenant_task_sessions) {
+    return full(max_tenant_task_sessions, "inside the tasks of one tenant");
+  }
+  if (sessions_.size() >= max_task_sessions) return full(max_task_sessions, "inside tasks");
+  return {};
+}
+
 Result<void> TaskSessions::begin(const Call& call, TaskWish wish,
                                  const server::Responder& responder) {
   check(call.permitted(), "a way into a task without asking permission");
-  if (sessions_.size() >= max_task_sessions) {
-    return exhausted("at most " + std::to_string(max_task_sessions) +
-                     " clients may be inside tasks at once")
-        .retried(Retry::later);
-  }
   const access::Caller caller = call.caller();
+  TRY(room_for(caller, wish.project));
   wish.from = call.from();
   TRY(record(caller, wish, wish.action, wish.detail));
   services_.engine.when_durable(services_.engine.applied(), [=, this] {
     responder.upgrade(http::task_protocol, [&](real::ConnectionPointer connection) {
+      // Others may have begun since this one was let in.
+      const Result<void> room = room_for(caller, wish.project);
       const std::uint64_t number = ++last_;
       auto made = std::make_unique<Session>(*this, number, caller, wish);
       Session& session = *made;
       sessions_.emplace(number, std::move(made));
-      session.take(std::move(connection));
+      session.take(std::move(connection), room);
     });
   });
   return {};

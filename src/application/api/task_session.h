@@ -11,7 +11,9 @@
 
 namespace bessemer::api {
 
-constexpr std::size_t max_task_sessions = 256;
+constexpr std::size_t max_task_sessions = 256;        // of all
+constexpr std::size_t max_tenant_task_sessions = 64;  // inside the tasks of one tenant
+constexpr std::size_t max_key_task_sessions = 32;     // begun with one key
 
 // What a caller wants of which task. A port, or else a command.
 struct TaskWish {
@@ -33,7 +35,7 @@ class TaskSessions {
   ~TaskSessions();
 
   // Records the access, and once that is durable answers 101 and begins. Requires: permitted.
-  // Errors: exhausted (max_task_sessions; a journal that takes no record).
+  // Errors: exhausted (one of the limits above; a journal that takes no record).
   Result<void> begin(const Call& call, TaskWish wish, const server::Responder& responder);
   // Once a second: ends those whose caller may no longer be there.
   void tick();
@@ -41,6 +43,8 @@ class TaskSessions {
 
  private:
   class Session;
+  // Whether one more may begin. Errors: exhausted, naming the limit.
+  Result<void> room_for(const access::Caller& caller, OrgId project) const;
   void ended(std::uint64_t number);
   Result<void> record(const access::Caller& caller, const TaskWish& wish,
                       std::string_view action, const std::string& detail);
