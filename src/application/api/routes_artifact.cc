@@ -193,6 +193,25 @@ Result<void> commit_upload(const std::shared_ptr<Call>& call, const server::Resp
   return {};
 }
 
+// What has arrived is dropped, and no longer counts against the quota. An upload that has ended is
+// given up the same: its bytes go with the next collection, unless a tree names them.
+Result<void> abandon_upload(const std::shared_ptr<Call>& call,
+                            const server::Responder& responder) {
+  TRY_ASSIGN(const artifact::Upload upload, named_upload(*call));
+  call->services().store.post([=](artifact::Store& store) -> StoreQueue::Then {
+    auto gone = upload.committed
+                    ? store.settle(upload.tenant, upload.project, {upload.digest})
+                    : store.abandon(upload.tenant, upload.id);
+    if (!gone && gone.error().code == Code::not_found) gone = Result<void>();
+    return [=] {
+      if (!gone) return call->answer(responder, gone.error());
+      call->services().store.uploads.erase(upload.id);
+      call->answer(responder, Reply{});
+    };
+  });
+  return {};
+}
+
 // ---- trees
 
 struct TreeView {
@@ -424,6 +443,9 @@ Table artifact_routes() {
       stream_route<&get_blob>(Method::get, "/api/v1/blobs/{digest}", "get_blob",
                               "The bytes of a file of a tree", Resource::artifact, Action::read,
                               {project, {"tree", "digest of a tree of the project"}}),
+      stream_route<&abandon_upload>(Method::del, "/api/v1/uploads/{upload}", "abandon_upload",
+                                    "Give up an upload: what has arrived is dropped",
+                                    Resource::artifact, Action::create),
   };
   table[1].request_schema = &detail::BodyOf<InProject<BeginUpload>>::schema;
   table[2].request_type = "application/octet-stream";

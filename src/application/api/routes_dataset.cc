@@ -109,6 +109,21 @@ Result<dataset::Version> add_version(Call& call, const AddVersion& body) {
   return *dataset::find_tree(*dataset::find(call.state().dataset, id), body.tree);
 }
 
+// The record stays, for lineage; the bytes are given up and may be registered again.
+Result<Nothing> delete_version(Call& call) {
+  TRY_ASSIGN(const dataset::Dataset* const found, named_dataset(call));
+  const auto number = parse_unsigned(call.part("version"));
+  if (!number || *number == 0 || *number > dataset::max_versions ||
+      !found->versions.contains(static_cast<std::uint32_t>(*number))) {
+    return not_found("the dataset has no such version")
+        .at("version")
+        .fix("name one by its number: bessemer dataset get " + found->name);
+  }
+  TRY(call.submit(dataset::Command(
+      dataset::DeleteVersion{found->id, static_cast<std::uint32_t>(*number)})));
+  return Nothing{};
+}
+
 Result<Nothing> delete_dataset(Call& call) {
   TRY_ASSIGN(const dataset::Dataset* const found, named_dataset(call));
   TRY(call.submit(factory::OwnCommand(factory::DeleteDataset{found->id})));
@@ -129,6 +144,10 @@ Table dataset_routes() {
       route<&add_version>(Method::post, "/api/v1/datasets/{dataset}/versions",
                           "add_dataset_version", "Make a tree its next version",
                           Resource::dataset, Action::create),
+      route<&delete_version>(Method::del, "/api/v1/datasets/{dataset}/versions/{version}",
+                             "delete_dataset_version",
+                             "Give up the bytes of one version; its record stays",
+                             Resource::dataset, Action::remove),
       route<&delete_dataset>(Method::del, "/api/v1/datasets/{dataset}", "delete_dataset",
                              "Remove a dataset and give up its bytes", Resource::dataset,
                              Action::remove),

@@ -56,6 +56,12 @@ std::vector<Command> stored_commands() {
        .run = &pull_dataset},
       {.path = "dataset delete", .summary = "remove a dataset", .method = "DELETE",
        .target = "/api/v1/datasets/{DATASET}", .operands = {dataset_operand}},
+      {.path = "dataset delete-version", .summary = "give up the bytes of one version",
+       .method = "DELETE", .target = "/api/v1/datasets/{DATASET}/versions/{VERSION}",
+       .operands = {dataset_operand, {"VERSION", "its number"}},
+       .details = "  bessemer dataset delete-version prices 2 -p acme/vision\n"
+                  "  Its record stays, for lineage; the same bytes may be pushed again, under "
+                  "another schema."},
       {.path = "artifact list", .summary = "what a project keeps, by digest", .method = "GET",
        .target = "/api/v1/artifacts", .noun = &artifact, .project = "?project"},
       {.path = "artifact push", .summary = "upload a folder; prints its digest",
@@ -63,6 +69,9 @@ std::vector<Command> stored_commands() {
       {.path = "artifact pull", .summary = "download a tree by its digest",
        .operands = {{"DIGEST", "SHA-256 of the tree"}, {"FOLDER", "where to put it"}},
        .run = &pull_artifact},
+      {.path = "artifact abandon", .summary = "give up an upload: what has arrived is dropped",
+       .method = "DELETE", .target = "/api/v1/uploads/{UPLOAD}",
+       .operands = {{"UPLOAD", "upl_..., as the API named it when it was begun"}}},
   };
 }
 

@@ -172,6 +172,7 @@ const std::map<std::string, Case>& cases() {
        {"", R"({"project":"acme/vision","bytes":1,"digest":")" + std::string(64, 'a') + "\"}"}},
       {"append_upload", {"?offset=0", "x"}},
       {"commit_upload", {"", "{}"}},
+      {"abandon_upload", {}},
       {"publish_tree", {project, "bessemer-tree 1\n"}},
       {"get_tree", {project, ""}},
       {"get_blob", {project, ""}},
@@ -179,6 +180,7 @@ const std::map<std::string, Case>& cases() {
       {"list_datasets", {project, ""}},
       {"get_dataset", {}},
       {"add_dataset_version", {"", R"({"tree":")" + std::string(64, 'a') + "\"}"}},
+      {"delete_dataset_version", {}},
       {"delete_dataset", {}},
       {"list_runs", {project, ""}},
       {"get_run", {}},
@@ -289,7 +291,10 @@ std::map<std::string, std::string> things_of_acme(Running& daemon) {
   const std::size_t at = run.body.find("prn_");
   things["run"] = run.body.substr(at, 30);
   things["digest"] = std::string(64, 'a');
-  things["upload"] = "upl_00000000000000000000000001";
+  things["version"] = "1";
+  things["upload"] = make("POST", "/api/v1/uploads",
+                          R"({"project":"acme/vision","bytes":1,"digest":")" +
+                              std::string(64, 'b') + "\"}");
   things["node"] = "node_00000000000000000000000001";
   things["book"] = "standard";
   things["invoice"] = "inv_00000000000000000000000001";
