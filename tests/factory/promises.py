@@ -1,6 +1,8 @@
 """What the API promises about requests: repeated ones, long ones, refused ones, and too many."""
 
 import datetime
+import fcntl
+import hashlib
 import json
 import pathlib
 import sys
@@ -234,6 +236,118 @@ class Requests(unittest.TestCase):
         again = call(self.factory, "POST", "/api/v1/jobs", {**WAITING, "project": "acme/audio"})
         self.assertEqual(again.status, 201, again)
         self.factory.do("job", "cancel", again.json["id"])
+
+    # ---- what is given up
+
+    def test_an_upload_is_given_up(self):
+        data = b"given up" * 1000
+        digest = hashlib.sha256(data).hexdigest()
+        body = {"project": "acme/vision", "bytes": len(data), "digest": digest}
+
+        def begin():
+            answer = call(self.factory, "POST", "/api/v1/uploads", body)
+            self.assertEqual(answer.status, 200, answer)
+            return answer.json
+        upload = begin()["id"]
+        where = f"/api/v1/uploads/{upload}"
+        call(self.factory, "PATCH", f"{where}?offset=0", data[:5000])
+        self.assertEqual(begin()["arrived"], 5000)
+        viewer = self.member("looks-on", "viewer", "acme/vision")
+        self.assertEqual(call(self.factory, "DELETE", where, key=viewer).status, 404)
+        self.factory.do("artifact", "abandon", upload)
+        for method, path in (("DELETE", where), ("PATCH", f"{where}?offset=5000")):
+            gone = call(self.factory, method, path, data[5000:] if method == "PATCH" else None)
+            self.assertEqual((gone.status, gone.json["remedy"]),
+                             (404, "begin it again: it goes on"), gone)
+        self.assertEqual(begin()["arrived"], 0)
+        # One that has ended too: its bytes are no more there to be named by a tree.
+        tree = f"bessemer-tree 1\nf {len(data)} {digest} name\n".encode()
+
+        def missing():
+            answer = call(self.factory, "POST", "/api/v1/trees?project=acme/vision", tree)
+            return answer.json["missing"]
+        self.assertEqual(call(self.factory, "PATCH", f"{where}?offset=0", data).status, 200)
+        self.assertEqual(call(self.factory, "POST", f"{where}/commit", {}).status, 200)
+        self.assertEqual(call(self.factory, "DELETE", where).status, 200)
+        self.assertEqual(missing(), [digest])
+        begin()
+        call(self.factory, "PATCH", f"{where}?offset=0", data)
+        call(self.factory, "POST", f"{where}/commit", {})
+        self.assertEqual(missing(), [])
+
+    def test_a_version_under_the_wrong_schema_is_given_up(self):
+        folder = self.factory.home / "prices"
+        folder.mkdir()
+        (folder / "prices.csv").write_text("item,price\nnail,cheap\n")
+
+        def push(kind):
+            schema = self.factory.home / f"{kind}.yaml"
+            schema.write_text("format: csv\ncolumns: [{name: item, type: text}, "
+                              f"{{name: price, type: {kind}}}]\n")
+            return self.factory.run("dataset", "push", "prices", folder, "-p", "acme/vision",
+                                    "--schema", schema)
+        self.assertEqual(push("number").returncode, 1, "the price is no number")
+        refused = push("text")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("version 1 holds the same bytes under another schema", refused.stderr)
+        self.assertIn("delete it first", refused.stderr)
+        self.factory.do("dataset", "delete-version", "prices", "1", "-p", "acme/vision")
+        done = push("text")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = self.factory.ask("dataset", "get", "prices", "-p", "acme/vision")
+        self.assertEqual([version["state"] for version in found["versions"]],
+                         ["deleted", "active"])
+        none = self.factory.run("dataset", "delete-version", "prices", "3", "-p", "acme/vision")
+        self.assertEqual(none.returncode, 1)
+        self.assertIn("no such version", none.stderr)
+
+    def test_a_secret_removed_during_a_backup_goes_after_it(self):
+        for name in ("kept", "removed"):
+            self.factory.do("secret", "set", name, "-p", "acme/vision", stdin="value")
+        folder = self.factory.state / "run" / "bytes"  # as a backup holds the stored bytes
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def sealed():
+            return sorted((self.factory.state / "secrets" / "sealed").iterdir())
+        before = sealed()
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.factory.do("secret", "delete", "removed", "-p", "acme/vision")
+            # Answered by the same thread, after what the removal asked of it.
+            call(self.factory, "POST", "/api/v1/uploads",
+                 {"project": "acme/vision", "bytes": 1, "digest": "e" * 64})
+            self.assertEqual(sealed(), before)
+        wait_for("the sealed value to go", lambda: len(sealed()) == len(before) - 1)
+
+    # ---- what is explained
+
+    def test_a_charge_is_explained_to_whom_it_concerns(self):
+        self.factory.do("run", "-p", "acme/audio", "--", "/bin/sleep", "1")
+
+        def charge():
+            for line in self.factory.do("journal", "cat").splitlines():
+                fact = json.loads(line)
+                if fact["fact"] == "transferred_from_stream":
+                    return fact["body"]["transfers"][0]["id"]
+            return None
+        transfer = wait_for("the charge", charge)
+
+        def explained(name, key=None):
+            return call(self.factory, "GET", f"/api/v1/charges/{name}/explanation", key=key)
+        for key in (None, self.member("accountant", "tenant_admin", "acme")):
+            told = explained(transfer, key)
+            self.assertEqual(told.status, 200, told)
+            self.assertEqual(told.json["transfer"]["from"], "acme receivable")
+            self.assertEqual(told.json["transfer"]["to"], "/ revenue")
+            self.assertGreater(told.json["record_count"], 0)
+        # Who may not read the statement is refused before the journal is read for him.
+        self.assertEqual(explained(transfer, self.developer).status, 403)
+        self.factory.do("org", "create", "rival")
+        rival = self.factory.ask("service-account", "create", "robot", "-p", "rival")["id"]
+        self.factory.do("role", "grant", rival, "tenant_admin", "-p", "rival")
+        key = self.factory.ask("key", "create", "r", "-p", "rival", "--owner", rival)["secret"]
+        hidden, unknown = explained(transfer, key), explained(transfer[:-1] + "0", key)
+        self.assertEqual((hidden.status, hidden.body), (404, unknown.body))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ using access::Action;
 using access::Resource;
 using http::Method;
 
+constexpr Duration look_again = seconds(5);  // after bytes that somebody else held
+
 struct SecretView {
   std::string name;
   std::uint32_t version = 0;
@@ -82,6 +84,20 @@ Result<void> put_secret(const std::shared_ptr<Call>& call, const server::Respond
   return {};
 }
 
+// Removes what nothing names any more. While somebody else holds the bytes (a backup reads them) it
+// stays, and is looked at again; what is left when the daemon ends goes at its next start.
+void discard_sealed(Services& services, const std::set<Digest>& sealed) {
+  services.store.post([&services, sealed](artifact::Store&) -> StoreQueue::Then {
+    if (const auto held = engine::hold_bytes(services.home)) {
+      (void)services.vault.discard(sealed).has_value();
+      return {};
+    }
+    return [&services, sealed] {
+      services.loop.after(look_again, [&services, sealed] { discard_sealed(services, sealed); });
+    };
+  });
+}
+
 Result<Nothing> remove_secret(Call& call) {
   TRY_ASSIGN(const OrgId project, queried_org(call, "project"));
   std::set<Digest> sealed;
@@ -89,16 +105,9 @@ Result<Nothing> remove_secret(Call& call) {
     for (const secret::Version& version : entry->versions) sealed.insert(version.sealed);
   }
   TRY(call.submit(secret::Command(secret::Remove{project, call.part("name")})));
-  // After the fact is durable; what a backup holds on to is removed at the next start.
   Services& services = call.services();
-  services.engine.when_durable(services.engine.applied(), [&services, sealed] {
-    services.store.post([&services, sealed](artifact::Store&) -> StoreQueue::Then {
-      if (const auto held = engine::hold_bytes(services.home)) {
-        (void)services.vault.discard(sealed).has_value();
-      }
-      return {};
-    });
-  });
+  services.engine.when_durable(services.engine.applied(),
+                               [&services, sealed] { discard_sealed(services, sealed); });
   return Nothing{};
 }
 

@@ -7,6 +7,8 @@
 namespace bessemer::daemon {
 namespace {
 
+constexpr Duration look_again = seconds(5);  // after bytes that somebody else held
+
 // The raw log stays, and nothing is lost but room.
 void complain(const lease::EpochKey& key, const Error& error) {
   log_line("error", "a usage log could not be sealed",
@@ -47,15 +49,18 @@ void UsageSealer::state(const lease::EpochKey& key, const std::vector<Stretch>& 
     const auto stated = engine_.submit(audit::Command(entry), context);
     if (!stated) return complain(key, stated.error());
   }
-  engine_.when_durable(engine_.applied(), [this, key] {
-    worker_.post([key, &disk = disk_]() -> Worker::Then {
-      // A backup reads it: it goes at the next start.
-      const auto held = engine::hold_bytes(disk);
-      if (!held) return {};
-      auto dropped = drop_raw_log(disk, key);
-      if (dropped) return {};
-      return [key, error = dropped.error()] { complain(key, error); };
-    });
+  engine_.when_durable(engine_.applied(), [this, key] { drop(key); });
+}
+
+// While a backup reads it, it stays, and is looked at again.
+void UsageSealer::drop(const lease::EpochKey& key) {
+  worker_.post([this, key, &disk = disk_]() -> Worker::Then {
+    if (const auto held = engine::hold_bytes(disk); !held) {
+      return [this, key] { loop_.after(look_again, [this, key] { drop(key); }); };
+    }
+    auto dropped = drop_raw_log(disk, key);
+    if (dropped) return {};
+    return [key, error = dropped.error()] { complain(key, error); };
   });
 }
 

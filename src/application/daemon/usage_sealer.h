@@ -15,7 +15,7 @@ class UsageSealer {
  public:
   UsageSealer(engine::Engine& engine, world::Disk& disk, const world::Clock& clock,
               real::Loop& loop)
-      : engine_(engine), disk_(disk), clock_(clock), worker_(loop) {}
+      : engine_(engine), disk_(disk), clock_(clock), loop_(loop), worker_(loop) {}
 
   // What a former daemon left. Call it once.
   void seal_what_is_left();
@@ -24,10 +24,13 @@ class UsageSealer {
 
  private:
   void state(const lease::EpochKey& key, const std::vector<Stretch>& stretches);
+  // Removes the raw log, once nobody else holds the bytes.
+  void drop(const lease::EpochKey& key);
 
   engine::Engine& engine_;
   world::Disk& disk_;
   const world::Clock& clock_;
+  real::Loop& loop_;
   Worker worker_;  // last: it ends first
 };
 
