@@ -1,12 +1,14 @@
 // Why a line is charged and why a request was refused, drilled down to what it rests on.
 #include <algorithm>
+#include <set>
 
 #include "application/api/account_name.h"
+#include "application/api/follow.h"
 #include "application/api/lookup.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
-#include "application/api/trail.h"
 #include "application/factory/charge.h"
+#include "application/factory/charged.h"
 #include "application/factory/plan.h"
 #include "governance/billing/billing.h"
 
@@ -121,24 +123,6 @@ ChargeExplanation explain_line(const factory::State& state, const metering::Line
   return view;
 }
 
-// Feeds the trail every fact up to `last` that concerns it. On the store's thread.
-Result<void> read_journal(journal::Journal& journal, journal::Sequence last, Trail& trail) {
-  if (last == 0) return {};
-  TRY_ASSIGN(const auto cursor, journal.read(1));
-  journal::Batch batch;
-  while (true) {
-    TRY_ASSIGN(const bool more, cursor->next(batch));
-    if (!more || batch.first > last) return {};
-    journal::Record record;
-    journal::Sequence at = batch.first;
-    for (journal::Records each(batch.body); each.next(record); ++at) {
-      if (at > last || !Trail::concerns(record.type)) continue;
-      TRY_ASSIGN(const auto fact, factory::decode_fact(at, record.type, record.bytes));
-      trail.take(fact);
-    }
-  }
-}
-
 void add_records(const Trail& trail, ChargeExplanation& view) {
   view.records = trail.records();
   view.record_count = trail.count();
@@ -146,25 +130,10 @@ void add_records(const Trail& trail, ChargeExplanation& view) {
   view.record_nano = trail.nano();
 }
 
-// Reads the journal beside the loop, then answers with what `finish` makes of the trail.
-template <class Finish>
-void follow(const std::shared_ptr<Call>& call, const server::Responder& responder, Trail trail,
-            Finish finish) {
-  engine::Engine* const engine = &call->services().engine;
-  const journal::Sequence last = engine->applied();
-  engine->when_durable(last, [=, trail = std::make_shared<Trail>(std::move(trail))] {
-    call->services().store.post([=](artifact::Store&) -> StoreQueue::Then {
-      auto read = std::make_shared<Result<void>>(read_journal(engine->journal(), last, *trail));
-      return [=] {
-        if (!*read) return call->answer(responder, read->error());
-        Result<ChargeExplanation> view = finish(*trail);
-        if (!view) return call->answer(responder, std::move(view).error());
-        Reply reply;
-        json::write(reply.body, *view);
-        call->answer(responder, std::move(reply));
-      };
-    });
-  });
+Reply reply_of(const ChargeExplanation& view) {
+  Reply reply;
+  json::write(reply.body, view);
+  return reply;
 }
 
 Error no_such_charge() {
@@ -179,17 +148,25 @@ Result<void> permit_charge(Call& call, OrgId owner) {
   return may;
 }
 
-Result<ChargeExplanation> explain_transfer(Call& call, const std::string& id,
+// Whose statements tell of the transfer: the payer's, or whoever's a transfer by hand is.
+Result<OrgId> owner_of(const factory::State& state, TransferId id) {
+  const auto by_hand = state.ledger.transfers.find(id);
+  if (by_hand == state.ledger.transfers.end()) {
+    const ledger::Account* const payer = factory::charged_account(state, id);
+    if (payer == nullptr) return no_such_charge();
+    return payer->owner ? payer->owner : tenant::root;
+  }
+  for (const AccountId side : {by_hand->second.from, by_hand->second.to}) {
+    const ledger::Account* const account = ledger::find(state.ledger, side);
+    if (account != nullptr && account->owner) return account->owner;
+  }
+  return tenant::root;
+}
+
+Result<ChargeExplanation> explain_transfer(const Call& call, const std::string& id,
                                            const Trail& trail) {
   if (!trail.transfer()) return no_such_charge();
   const ledger::Transfer& transfer = *trail.transfer();
-  const factory::State& state = call.state();
-  OrgId owner = tenant::root;
-  for (const AccountId side : {transfer.from, transfer.to}) {
-    const ledger::Account* const account = ledger::find(state.ledger, side);
-    if (owner == tenant::root && account != nullptr && account->owner) owner = account->owner;
-  }
-  TRY(permit_charge(call, owner));
   ChargeExplanation view;
   view.id = id;
   view.transfer = ChargedTransfer{transfer.kind,
@@ -207,31 +184,47 @@ Result<ChargeExplanation> explain_transfer(Call& call, const std::string& id,
   return view;
 }
 
+// Those with something that the caller may know of: nobody else's lines are searched for him.
+std::set<OrgId> tenants_seen_by(const Call& call) {
+  const factory::State& state = call.state();
+  std::set<OrgId> seen;
+  for (const OrgId node : access::visible_roots(state.access, call.caller(), call.now())) {
+    if (const OrgId tenant = tenant::tenant_of(state.tenant, node)) {
+      seen.insert(tenant);
+      continue;
+    }
+    for (const auto& [tenant, account] : state.metering.accounts) seen.insert(tenant);
+  }
+  return seen;
+}
+
 Result<void> explain_charge(const std::shared_ptr<Call>& call,
                             const server::Responder& responder) {
   const std::string id = call->part("charge");
+  const factory::State& state = call->state();
   if (const auto transfer = from_text(std::type_identity<TransferId>{}, id);
       transfer && *transfer) {
-    call->permit_self();  // asked again once it is known whose transfer it is
-    follow(call, responder, Trail::of_transfer(*transfer),
-           [call, id](const Trail& trail) { return explain_transfer(*call, id, trail); });
-    return {};
+    TRY_ASSIGN(const OrgId owner, owner_of(state, *transfer));
+    TRY(permit_charge(*call, owner));
+    return follow(call, responder, Trail::of_transfer(*transfer),
+                  [call, id](const Trail& trail) -> Result<Reply> {
+                    TRY_ASSIGN(const auto view, explain_transfer(*call, id, trail));
+                    return reply_of(view);
+                  });
   }
-  const factory::State& state = call->state();
-  for (const auto& [tenant, account] : state.metering.accounts) {
+  for (const OrgId tenant : tenants_seen_by(*call)) {
     const auto* const found = billing::find_line(state.metering, tenant, id);
     if (found == nullptr) continue;
     TRY(permit_charge(*call, found->first.project));
     const auto view = std::make_shared<ChargeExplanation>(
         explain_line(state, found->first, found->second));
-    follow(call, responder, Trail::of_line(found->first),
-           [view](const Trail& trail) -> Result<ChargeExplanation> {
-             add_records(trail, *view);
-             view->agrees = trail.quantity() == view->line->quantity &&
-                            trail.nano() == view->line->amount.nano;
-             return *view;
-           });
-    return {};
+    return follow(call, responder, Trail::of_line(found->first),
+                  [view](const Trail& trail) -> Result<Reply> {
+                    add_records(trail, *view);
+                    view->agrees = trail.quantity() == view->line->quantity &&
+                                   trail.nano() == view->line->amount.nano;
+                    return reply_of(*view);
+                  });
   }
   return no_such_charge();
 }

@@ -67,7 +67,10 @@ void Trail::take(const factory::Fact& fact) {
   if (const auto* used = std::get_if<metering::Event>(&fact.event)) {
     const std::string source = source_of(*used);
     if (!line_) {
-      if (!transfer_) step_.emplace_back(fact, source);
+      if (transfer_) return;
+      // What was metered at another moment is of another command, and was free of cost.
+      if (!step_.empty() && step_.back().first.context.now != fact.context.now) step_.clear();
+      step_.emplace_back(fact, source);
       return;
     }
     for (const metering::Posting& posting : metering::postings_of(*used)) {

@@ -40,10 +40,14 @@ class Trail {
   std::uint64_t count() const { return count_; }                         // of all
   Wide quantity() const { return quantity_; }
   Wide nano() const { return nano_; }
+  // True when nothing that comes after can matter: a transfer is found. A line goes on to the end.
+  bool is_complete() const { return transfer_.has_value(); }
   // The transfer, once found, with the stream that made it (empty: by hand) and its fact.
   const std::optional<ledger::Transfer>& transfer() const { return transfer_; }
   const ledger::Source& source() const { return source_; }
   std::uint64_t sequence() const { return sequence_; }
+  // Facts that are kept until it is known whether they matter: never more than one moment's.
+  std::size_t pending() const { return step_.size(); }
   Instant recorded_at() const { return recorded_at_; }
 
  private:
@@ -51,7 +55,8 @@ class Trail {
 
   std::optional<metering::LineKey> line_;
   TransferId wanted_;
-  std::vector<std::pair<factory::Fact, std::string>> step_;  // metered since the last transfers
+  // Metered at one moment and not paid for yet: what the next transfers may be of.
+  std::vector<std::pair<factory::Fact, std::string>> step_;
   std::vector<ChargeRecord> records_;
   std::uint64_t count_ = 0;
   Wide quantity_ = 0, nano_ = 0;

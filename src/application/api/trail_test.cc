@@ -75,9 +75,24 @@ TEST(Trail, ALineIsItsPostings) {
   EXPECT_EQ(two_steps().played(Trail::of_line(line_of(3))).count(), 0u);
 }
 
+// Use that costs nothing has no transfers: it is not gathered for ever.
+TEST(Trail, WhatCostsNothingIsForgotten) {
+  Trail trail = Trail::of_transfer({9, 1});
+  for (std::int64_t at = 1; at <= 1000; ++at) {
+    factory::Fact fact;
+    fact.context.now = Instant{at};
+    fact.event = metering::Event(metering::IntervalAccrued{"alc_1", {}, {posting(1, 10, 0)}});
+    trail.take(fact);
+    EXPECT_EQ(trail.pending(), 1u);
+  }
+  EXPECT_FALSE(trail.is_complete());
+}
+
 TEST(Trail, ATransferIsWhatWasMeteredInItsStep) {
   const Trail first = two_steps().played(Trail::of_transfer({9, 1}));
   ASSERT_TRUE(first.transfer());
+  EXPECT_TRUE(first.is_complete());
+  EXPECT_EQ(first.pending(), 0u);
   EXPECT_EQ(first.sequence(), 3u);
   EXPECT_EQ(first.source().stream, "metering");
   EXPECT_EQ(first.count(), 2u);

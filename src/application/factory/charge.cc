@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <tuple>
 
+#include "application/factory/charged.h"
 #include "application/factory/ladder.h"
 #include "base/check.h"
 
 namespace bessemer::factory {
 namespace {
 
-constexpr std::string_view metering_stream = "metering";
 constexpr std::uint64_t mebibyte = 1 << 20;
 
 struct Route {
@@ -285,8 +285,7 @@ Result<std::vector<ledger::Event>> transfers_for(const State& state,
   for (const auto& [route, sum] : sums) {
     if (sum.nano == 0) continue;
     ledger::Transfer transfer;
-    transfer.id = derive_id<TransferTag>(route.from, move.source.sequence * 1'000'003 +
-                                                         move.transfers.size());
+    transfer.id = charge_id(route.from, move.source.sequence, move.transfers.size());
     const bool back = sum.nano < 0;  // what was charged too far comes back
     transfer.from = back ? route.to : route.from;
     transfer.to = back ? route.from : route.to;
