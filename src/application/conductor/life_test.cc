@@ -93,6 +93,69 @@ TEST(Conductor, WhatIsPreparedTooLateIsNotStarted) {
   EXPECT_EQ(stage.phase(id), "queued");
 }
 
+// The experiment run of a job that is cancelled, before it starts or later, is cancelled with it.
+TEST(Conductor, ARunIsCancelledWithItsJob) {
+  Stage stage;
+  std::uint64_t number = 0;
+  for (const char* const phase : {"queued", "running"}) {
+    workload::Submit submit = Stage::job_of({6, ++number});
+    run::Start start;
+    start.id = RunId{9, number};
+    start.project = submit.spec.project;
+    start.experiment = "e";
+    start.workload = submit.workload;
+    submit.spec.run = start.id;
+    stage.ask(run::Command(start));
+    stage.ask(workload::Command(submit));
+    for (int i = 0; phase == std::string_view("running") && i < 3; ++i) {
+      stage.settle();
+      stage.pass(seconds(1));
+    }
+    ASSERT_EQ(stage.phase(submit.workload), phase);
+    stage.cancel(submit.workload);
+    for (int i = 0; i < 3; ++i) {
+      stage.settle();
+      stage.pass(seconds(10));
+    }
+    EXPECT_EQ(stage.phase(submit.workload), "cancelled");
+    const run::Run* const ended = run::find(stage.engine->state().run, start.id);
+    ASSERT_NE(ended, nullptr);
+    EXPECT_EQ(enum_text(ended->status), "cancelled") << phase;
+  }
+}
+
+// The end of a task that the rules refuse is a bug of ours: it is told once, and offered again.
+TEST(Conductor, AnEndThatIsRefusedForGoodIsToldOnceAndOfferedAgain) {
+  Stage stage;
+  std::vector<std::string> told;
+  stage.options.complain = [&](const std::string& what) { told.push_back(what); };
+  stage.wake();
+  stage.author.next.runs_for = seconds(1);
+  workload::Product product;
+  product.files = 1;
+  for (std::size_t i = 0; i <= workload::limit::outputs; ++i) {
+    product.name = "o" + std::to_string(i);
+    product.artifact = sha256(product.name);
+    stage.shelf.left.push_back(product);
+  }
+  workload::Submit submit = Stage::job_of({6, 1});
+  submit.spec.outputs = {"model"};
+  stage.ask(workload::Command(submit));
+  for (int i = 0; i < 5; ++i) {
+    stage.settle();
+    stage.pass(seconds(2));
+  }
+  EXPECT_EQ(stage.phase(submit.workload), "running");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find(to_text(submit.workload) + " is refused: outputs: must have at most 64"),
+            std::string::npos)
+      << told[0];
+  stage.shelf.left.clear();
+  stage.settle();
+  EXPECT_EQ(stage.phase(submit.workload), "succeeded");
+  EXPECT_EQ(told.size(), 1u);
+}
+
 // The state came from a backup. Another life may go on with the same workloads, so nothing that it
 // may have started is continued, and what is begun again has a number that it never gave out.
 TEST(Conductor, ANewLifeEndsWhatTheOldOneStarted) {

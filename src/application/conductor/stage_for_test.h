@@ -67,6 +67,7 @@ struct Stage {
   Script author;
   executor::SimulatedMachine machine{3, author};
   Shelf shelf;
+  Options options;  // of the daemons that wake() starts
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<executor::SimulatedExecutor> executor;
   std::unique_ptr<Conductor> conductor;
@@ -117,13 +118,13 @@ struct Stage {
     conductor.reset();
     engine.reset();
     executor = std::make_unique<executor::SimulatedExecutor>(machine);
-    engine::Options options;
-    options.segment_bytes = 128 << 10;
-    auto opened = engine::Engine::open(disk, options);
+    engine::Options journal;
+    journal.segment_bytes = 128 << 10;
+    auto opened = engine::Engine::open(disk, journal);
     ASSERT_TRUE(opened) << to_text(opened.error());
     engine = *std::move(opened);
     conductor =
-        std::make_unique<Conductor>(*engine, *executor, shelf, clock, entropy, Options{});
+        std::make_unique<Conductor>(*engine, *executor, shelf, clock, entropy, options);
     conductor->adopt();
   }
   void pass(Duration span) {

@@ -72,7 +72,7 @@ TEST(Spec, EveryFieldHasItsRefusal) {
       {[](Spec& s) { s.command.clear(); }, "command: must not be empty"},
       {[](Spec& s) { s.command = {""}; }, "command[0]: must name a program"},
       {[](Spec& s) { s.command[1].push_back('\0'); }, "command[1]: must not hold a NUL"},
-      {[](Spec& s) { s.command.assign(1'025, "x"); }, "command: must have at most 1024"},
+      {[](Spec& s) { s.command.assign(1'025, "x"); }, "command: must have at most 1024 elements; put them into a file"},
       {[](Spec& s) { s.command[1].assign(200'000, 'x'); }, "command: must be at most 131072"},
       {[](Spec& s) { s.env["9"] = ""; }, "env.9: must be a name of letters"},
       {[](Spec& s) { s.env["BESSEMER_JOB"] = ""; }, "env.BESSEMER_JOB: names that start"},
