@@ -239,6 +239,25 @@ class Requests(unittest.TestCase):
 
     # ---- what is given up
 
+    def test_a_gateway_has_given_up_what_root_may(self):
+        def standing(folder):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            mine = str(self.factory.state).encode() in words and b"gateway" in words
+            return mine and dict(line.split(":\t") for line in
+                                 (folder / "status").read_text().splitlines() if ":\t" in line)
+        found = []
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                found.append(standing(folder))
+            except OSError:
+                continue
+        gateways = [one for one in found if one]
+        self.assertEqual(len(gateways), 1)
+        to_listen = 1 << 10  # on a port below 1024
+        for line in ("CapEff", "CapPrm", "CapInh"):
+            self.assertEqual(int(gateways[0][line], 16) & ~to_listen, 0, line)
+        self.assertEqual(gateways[0]["NoNewPrivs"], "1")
+
     def test_an_upload_is_given_up(self):
         data = b"given up" * 1000
         digest = hashlib.sha256(data).hexdigest()

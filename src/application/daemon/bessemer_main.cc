@@ -1,6 +1,8 @@
 // bessemer: the daemon and its tools here; every other word goes to the client.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -11,6 +13,7 @@
 #include "application/daemon/daemon.h"
 #include "application/daemon/journal_tool.h"
 #include "application/gateway/gateway.h"
+#include "world/real/privileges.h"
 
 namespace {
 
@@ -69,6 +72,12 @@ int run_gateway(const std::vector<std::string>& words) {
     }
   }
   options.control.path = options.home + "/run/control.sock";
+  // It reads what strangers send: nothing that root may is left to it, wherever it can do without.
+  struct stat about {};
+  const bool own = ::stat(options.home.c_str(), &about) == 0 && about.st_uid == ::geteuid();
+  const auto given_up =
+      real::give_up_privileges(own ? real::Files::own : real::Files::of_others);
+  if (!given_up) return fail(given_up.error());
   return gateway::run_gateway(options);
 }
 
