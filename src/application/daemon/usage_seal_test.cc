@@ -6,11 +6,15 @@
 #include <cstring>
 #include <filesystem>
 
+#include "application/daemon/usage_sealer.h"
+#include "application/engine/held_bytes.h"
 #include "base/codec.h"
 #include "governance/lease/holder.h"
 #include "governance/metering/usage_columns.h"
 #include "journal/usage_log.h"
+#include "world/real/clock.h"
 #include "world/real/disk.h"
+#include "world/real/loop.h"
 
 namespace bessemer::daemon {
 namespace {
@@ -101,6 +105,26 @@ TEST(UsageSeal, keeps_every_record_and_says_what_they_come_to) {
   EXPECT_FALSE(verify_sealed(*rig.disk, "gw_x/1 1-2"));
   EXPECT_GT(rig.raw_files(), 2u);
   ASSERT_TRUE(drop_raw_log(*rig.disk, key));
+  EXPECT_EQ(rig.raw_files(), 0u);
+  EXPECT_EQ(rig.sealed(), rig.records);
+}
+
+TEST(UsageSeal, drops_what_a_backup_reads_after_it) {
+  Rig rig("held");
+  const auto engine = engine::Engine::open(*rig.disk, {}).value();
+  const auto loop = real::Loop::open().value();
+  const real::RealClock clock;
+  auto backup = engine::hold_bytes(*rig.disk).value();
+  bool stated = false;
+  engine->watch([&](const factory::Fact&) { stated = true; });
+  UsageSealer sealer(*engine, *rig.disk, clock, *loop);
+  sealer.seal(key);
+  while (!stated) loop->run_once(seconds(5));
+  ASSERT_TRUE(engine->commit_now());
+  loop->run_once(seconds(5));  // it is told that the bytes are held
+  EXPECT_GT(rig.raw_files(), 2u);
+  backup.reset();
+  for (int i = 0; i < 10 && rig.raw_files() > 0; ++i) loop->run_once(seconds(1));
   EXPECT_EQ(rig.raw_files(), 0u);
   EXPECT_EQ(rig.sealed(), rig.records);
 }

@@ -7,7 +7,7 @@
 namespace bessemer::daemon {
 namespace {
 
-constexpr Duration look_again = seconds(5);  // after bytes that somebody else held
+constexpr Duration look_again = seconds(1);  // after bytes that somebody else held
 
 // The raw log stays, and nothing is lost but room.
 void complain(const lease::EpochKey& key, const Error& error) {
