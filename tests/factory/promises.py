@@ -361,6 +361,8 @@ class Requests(unittest.TestCase):
             self.assertGreater(told.json["record_count"], 0)
         # Who may not read the statement is refused before the journal is read for him.
         self.assertEqual(explained(transfer, self.developer).status, 403)
+        refusals = self.factory.items("audit", "list", "-p", "acme", "--outcome", "refused")
+        self.assertIn("explain_charge", [one["target"] for one in refusals])
         self.factory.do("org", "create", "rival")
         rival = self.factory.ask("service-account", "create", "robot", "-p", "rival")["id"]
         self.factory.do("role", "grant", rival, "tenant_admin", "-p", "rival")
