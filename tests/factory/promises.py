@@ -239,7 +239,7 @@ class Requests(unittest.TestCase):
 
     # ---- what is given up
 
-    def test_a_gateway_has_given_up_what_root_may(self):
+    def test_daemon_and_gateway_have_given_up_what_root_may(self):
         def standing(folder):
             words = (folder / "cmdline").read_bytes().split(b"\0")
             mine = str(self.factory.state).encode() in words and b"gateway" in words
@@ -253,9 +253,13 @@ class Requests(unittest.TestCase):
                 continue
         gateways = [one for one in found if one]
         self.assertEqual(len(gateways), 1)
+        daemon = dict(line.split(":\t") for line in pathlib.Path(
+            f"/proc/{self.factory.process.pid}/status").read_text().splitlines() if ":\t" in line)
         to_listen = 1 << 10  # on a port below 1024
+        to_reach = 1 << 1 | 1 << 3  # files of other users
         for line in ("CapEff", "CapPrm", "CapInh"):
             self.assertEqual(int(gateways[0][line], 16) & ~to_listen, 0, line)
+            self.assertEqual(int(daemon[line], 16) & ~(to_listen | to_reach), 0, line)
         self.assertEqual(gateways[0]["NoNewPrivs"], "1")
 
     def test_an_upload_is_given_up(self):

@@ -41,6 +41,9 @@ int run_daemon(const std::vector<std::string>& words) {
       return 2;
     }
   }
+  // Only the launcher, a program of its own, needs what root may; files of tasks are their users'.
+  const auto laid_down = real::lay_down_privileges(real::Files::of_others);
+  if (!laid_down) return fail(laid_down.error());
   auto started = daemon::Daemon::start(std::move(options));
   if (!started) return fail(started.error());
   return (*started)->run();
