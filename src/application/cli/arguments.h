@@ -95,9 +95,6 @@ struct Parsed {
 Result<Parsed> parse_arguments(const std::vector<Command>& commands,
                                const std::vector<std::string>& words);
 
-// Help of a command; of a group ("job"); of everything when `path` is empty.
-std::string help(const std::vector<Command>& commands, std::string_view path);
-
 // What the last, unfinished word of a command line stands for.
 struct Unfinished {
   const Command* command = nullptr;   // null: the words before name none yet
@@ -110,8 +107,6 @@ Unfinished unfinished(const std::vector<Command>& commands, const std::vector<st
 // them. Sorted.
 std::vector<std::string> completions(const std::vector<Command>& commands,
                                      const std::vector<std::string>& words);
-// A command line that shows what the command is for.
-std::string example_of(const Command& command);
 // Errors: invalid for another shell than bash, zsh, fish.
 Result<std::string> completion_script(std::string_view shell);
 

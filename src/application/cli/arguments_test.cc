@@ -8,6 +8,7 @@
 #include "application/cli/arguments.h"
 #include "application/cli/catalog.h"
 #include "application/cli/fakes.h"
+#include "application/cli/help.h"
 #include "application/cli/inside.h"
 #include "application/cli/session.h"
 #include "application/cli/work.h"

@@ -2,6 +2,7 @@
 #include "application/cli/cli.h"
 
 #include "application/cli/catalog.h"
+#include "application/cli/help.h"
 #include "application/cli/session.h"
 #include "base/text.h"
 
