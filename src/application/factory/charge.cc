@@ -253,7 +253,7 @@ Result<void> book(const State& state, std::vector<Metered> metered, Batch& batch
   for (Metered& one : metered) {
     budget::Work work{one.hold, std::move(one.spender), {}, one.closes};
     for (const metering::Posting& posting : one.postings) {
-      work.pieces.push_back({posting.from, metering::spend_of({posting})});
+      work.pieces.push_back({posting.from, posting.until, metering::spend_of({posting})});
     }
     count.works.push_back(std::move(work));
     postings.insert(postings.end(), one.postings.begin(), one.postings.end());

@@ -338,6 +338,11 @@ Result<std::vector<Event>> judge_one(const State& state, const Rehold& command,
 
 using Sums = std::map<std::pair<BudgetId, Instant>, Wide>;
 
+bool ended_before(const State& state, const Piece& piece, BudgetId budget) {
+  const auto set = state.since.find(budget);
+  return set != state.since.end() && piece.until <= set->second;
+}
+
 // What a piece of work comes to in each window of each budget.
 Sums sums_of(const State& state, const Work& work, const Hold* hold) {
   std::set<BudgetId> budgets;
@@ -348,6 +353,7 @@ Sums sums_of(const State& state, const Work& work, const Hold* hold) {
   Sums sums;
   for (const Piece& piece : work.pieces) {
     for (const BudgetId id : budgets) {
+      if (ended_before(state, piece, id)) continue;
       const Budget& budget = state.budgets.at(id);
       const Wide amount = amount_of(piece.spend, budget.unit, budget.currency);
       if (amount != 0) sums[{id, window_of(state, budget, piece.at).from}] += amount;
@@ -406,8 +412,9 @@ Counters& counters(State& state, BudgetId id, Instant window) {
 void apply_one(State& state, const BudgetZoneDefined& event, const Context&) {
   state.zones[event.zone.name] = event.zone;
 }
-void apply_one(State& state, const BudgetSet& event, const Context&) {
+void apply_one(State& state, const BudgetSet& event, const Context& at) {
   state.budgets[event.budget.id] = event.budget;
+  state.since.try_emplace(event.budget.id, at.now);
   state.by_node[event.budget.scope.node].insert(event.budget.id);
 }
 void apply_one(State& state, const BudgetRemoved& event, const Context&) {
@@ -416,6 +423,7 @@ void apply_one(State& state, const BudgetRemoved& event, const Context&) {
   node->second.erase(event.id);
   if (node->second.empty()) state.by_node.erase(node);
   state.counters.erase(event.id);
+  state.since.erase(event.id);
   state.budgets.erase(found);
 }
 void apply_one(State& state, const BudgetReserved& event, const Context&) {

@@ -147,8 +147,9 @@ struct State {
   std::map<BudgetId, std::map<Instant, Counters>> counters;  // by window
   std::map<HoldId, Hold> holds;
   std::set<HoldId> closed;  // closed within hold_id_life
+  std::map<BudgetId, Instant> since;  // when it was first set: what ended by then is not counted
 };
-DESCRIBE(State, zones, budgets, by_node, counters, holds, closed)
+DESCRIBE(State, zones, budgets, by_node, counters, holds, closed, since)
 
 // ---- commands
 
@@ -242,13 +243,14 @@ struct Rehold {
 };
 DESCRIBE(Rehold, hold, next, spender, workload_class, spend)
 
-// Metered use of one moment. May be negative: what was counted too far comes back.
+// Metered use from `at` until `until`, in one window. May be negative: what was counted too far
+// comes back.
 struct Piece {
-  Instant at;
+  Instant at, until;
   Spend spend;
   friend bool operator==(const Piece&, const Piece&) = default;
 };
-DESCRIBE(Piece, at, spend)
+DESCRIBE(Piece, at, until, spend)
 
 // What one piece of work was metered at. `hold`: none, or closed: it runs without one.
 struct Work {
@@ -261,7 +263,8 @@ DESCRIBE(Work, hold, spender, pieces, closes)
 
 // Counts metered work, whatever the limits say. Each piece enters used of every budget that
 // matches, and of the hold's own, in the window in which it occurred; where the hold has that
-// window it leaves held. Comes once, in one batch with the facts of the use. A hold is named once.
+// window it leaves held. A piece that ended before a budget was set is not the budget's, nor is
+// what comes back of it. Comes once, in one batch with the facts of the use. A hold is named once.
 struct Count {
   static constexpr std::string_view tag = "count_budget";
   std::vector<Work> works;

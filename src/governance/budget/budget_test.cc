@@ -329,7 +329,8 @@ TEST(Budget, CountsUseInTheWindowInWhichItOccurred) {
   };
   const Instant may = utc("2026-05-01T00:00:00Z");
   desk.now = june + minutes(5);
-  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june - minutes(1), money(7)}, {june, money(5)}})}}),
+  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june - minutes(1), june, money(7)},
+                                               {june, desk.now, money(5)}})}}),
             "done");
   EXPECT_EQ(used(whole, may), 7);
   EXPECT_EQ(used(whole, june), 5);
@@ -337,17 +338,24 @@ TEST(Budget, CountsUseInTheWindowInWhichItOccurred) {
   EXPECT_EQ(counters_of(desk.state, whole, may).held, 23);  // the hold is of May
   // A budget that was made since counts too, and credits come back where they were counted.
   ASSERT_EQ(desk.said(Set{budget({3, 9}, 50)}), "done");
-  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june, money(3)}, {may, money(-2)}}, true)}}),
+  const Instant later = desk.now + minutes(1);
+  ASSERT_EQ(desk.said(Count{{work(hold_id(1), {{june, later, money(3)},
+                                               {june - minutes(1), june, money(-2)}}, true)}}),
             "done");
   EXPECT_EQ(used({3, 9}, june), 3);
+  EXPECT_EQ(used({3, 9}, may), 0);  // what comes back was never counted there
   EXPECT_EQ(used(whole, june), 8);
   EXPECT_EQ(used(whole, may), 5);
   EXPECT_EQ(counters_of(desk.state, whole, may).held, 0);
   EXPECT_TRUE(desk.state.holds.empty());
   // Without a hold, or after it, use counts all the same.
-  ASSERT_EQ(desk.said(Count{{work({}, {{june, money(1)}}), work(hold_id(1), {{june, money(1)}})}}),
+  ASSERT_EQ(desk.said(Count{{work({}, {{june, later, money(1)}}),
+                              work(hold_id(1), {{june, later, money(1)}})}}),
             "done");
   EXPECT_EQ(used(whole, june), 10);
+  ASSERT_EQ(desk.said(Count{{work({}, {{june, desk.now, money(-4)}})}}), "done");
+  EXPECT_EQ(used(whole, june), 6);
+  EXPECT_EQ(used({3, 9}, june), 5);  // it was set when that use had ended
   EXPECT_NE(desk.said(Count{{work(hold_id(2), {}), work(hold_id(2), {})}}).find("twice"),
             std::string::npos);
 }
