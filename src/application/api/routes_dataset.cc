@@ -105,8 +105,17 @@ Result<dataset::Version> add_version(Call& call, const AddVersion& body) {
   add.licence = body.licence.value_or("");
   add.source = body.source.value_or("");
   const DatasetId id = found->id;
+  const dataset::Schema schema = add.schema;
   TRY(call.submit(dataset::Command(std::move(add))));
-  return *dataset::find_tree(*dataset::find(call.state().dataset, id), body.tree);
+  return *dataset::find_tree(*dataset::find(call.state().dataset, id), body.tree, schema);
+}
+
+Result<dataset::Version> inspect_version(Call& call) {
+  TRY_ASSIGN(const dataset::Dataset* const found, named_dataset(call));
+  const DatasetId id = found->id;
+  TRY_ASSIGN(const std::uint32_t number, dataset::resolve(*found, call.part("version")));
+  TRY(call.submit(dataset::Command(dataset::Inspect{id, number})));
+  return *dataset::find_version(call.state().dataset, id, number);
 }
 
 // The record stays, for lineage; the bytes are given up and may be registered again.
@@ -148,6 +157,11 @@ Table dataset_routes() {
                              "delete_dataset_version",
                              "Give up the bytes of one version; its record stays",
                              Resource::dataset, Action::remove),
+      route<&inspect_version>(Method::post,
+                              "/api/v1/datasets/{dataset}/versions/{version}/inspect",
+                              "inspect_dataset_version",
+                              "Have bytes that could not be read inspected again",
+                              Resource::dataset, Action::update),
       route<&delete_dataset>(Method::del, "/api/v1/datasets/{dataset}", "delete_dataset",
                              "Remove a dataset and give up its bytes", Resource::dataset,
                              Action::remove),

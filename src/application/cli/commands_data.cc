@@ -54,6 +54,10 @@ std::vector<Command> stored_commands() {
       {.path = "dataset pull", .summary = "download a version",
        .operands = {{"DATASET", "mnist or mnist@3"}, {"FOLDER", "where to put it"}},
        .run = &pull_dataset},
+      {.path = "dataset inspect", .summary = "have bytes that could not be read read again",
+       .operands = {{"DATASET", "mnist or mnist@3"}}, .run = &inspect_dataset,
+       .details = "  bessemer dataset inspect prices@2 -p acme/vision\n\n"
+                  "Waits, and shows how they fit. What was read already is only shown."},
       {.path = "dataset delete", .summary = "remove a dataset", .method = "DELETE",
        .target = "/api/v1/datasets/{DATASET}", .operands = {dataset_operand}},
       {.path = "dataset delete-version", .summary = "give up the bytes of one version",

@@ -121,6 +121,7 @@ constexpr std::string_view asked_by_code[] = {
     "GET /api/v1/datasets",
     "GET /api/v1/datasets/{}",
     "POST /api/v1/datasets/{}/versions",
+    "POST /api/v1/datasets/{}/versions/{}/inspect",
     "POST /api/v1/models",
     "GET /api/v1/models",
     "GET /api/v1/models/{}",

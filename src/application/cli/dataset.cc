@@ -21,10 +21,13 @@ const std::vector<Column>& version_columns() {
   return columns;
 }
 
-// "yes", "no: 3 problems", "is being read".
+constexpr std::string_view being_read = "is being read", not_read = "could not be read";
+
+// "yes", "no: 3 problems", being_read, not_read.
 std::string fit_of(const Document& version) {
+  if (!version.text("unreadable.why").empty()) return std::string(not_read);
   const Document* const found = version.find("validation");
-  if (found == nullptr || found->is(Document::Kind::null)) return "is being read";
+  if (found == nullptr || found->is(Document::Kind::null)) return std::string(being_read);
   if (found->text("passed") == "true") return "yes";
   const std::string count = found->text("problem_count");
   return "no: " + count + (count == "1" ? " problem" : " problems");
@@ -65,6 +68,9 @@ std::string explain(const Document& version) {
   add_line(out, "licence", version.text("licence"));
   add_line(out, "source", version.text("source"));
   add_line(out, "note", version.text("note"));
+  if (const std::string why = version.text("unreadable.why"); !why.empty()) {
+    out += "  could not be read: " + printable(why) + "\n";
+  }
   const Document* const problems = version.find("validation.problems");
   if (problems == nullptr || problems->members.empty()) return out;
   out += "  does not fit:\n";
@@ -88,7 +94,7 @@ Result<Document> version_of(Session& session, const std::string& id, const std::
 // Waits until the factory has read it. A version that does not fit stays, deprecated: an error.
 Result<Document> checked(Session& session, const std::string& id, Document version) {
   const std::string number = version.text("number");
-  while (fit_of(version) == "is being read") {
+  while (fit_of(version) == being_read) {
     if (!session.terminal().pause(look_again)) {
       session.note("it is read on without you: bessemer dataset get " + id + "\n");
       return version;
@@ -115,6 +121,27 @@ Result<std::string> tree_of(const Document& dataset, const std::string& which) {
       .fix("see: bessemer dataset get " + dataset.text("name"));
 }
 
+// Waits until the version is read and shows how it fits; 0 when it does.
+Result<int> show_checked(Session& session, const std::string& name, const std::string& id,
+                         Document version) {
+  TRY_ASSIGN(version, checked(session, id, std::move(version)));
+  TRY_ASSIGN(const Output how, session.output());
+  const std::string fit = fit_of(version);
+  if (how != Output::table) {
+    TRY(session.show(version));
+  } else {
+    version.set("fits", Document::of(fit));
+    session.print(render_table(version_columns(), {&version}, session.terminal().now(), 0));
+  }
+  if (!fit.starts_with("no") && fit != not_read) return 0;
+  session.note(name + "@" + explain(version).substr(8));
+  if (fit == not_read) {
+    session.note("once it can be read: bessemer dataset inspect " + name + "@" +
+                 version.text("number") + "\n");
+  }
+  return 1;
+}
+
 }  // namespace
 
 Result<int> push_dataset(Session& session) {
@@ -138,17 +165,20 @@ Result<int> push_dataset(Session& session) {
              remote->call("POST", path_of("/api/v1/datasets/{}/versions", {id}),
                           to_json(body, Layout::compact)));
   tell_pushed(session, pushed);
-  TRY_ASSIGN(version, checked(session, id, std::move(version)));
-  TRY_ASSIGN(const Output how, session.output());
-  if (how != Output::table) {
-    TRY(session.show(version));
-  } else {
-    version.set("fits", Document::of(fit_of(version)));
-    session.print(render_table(version_columns(), {&version}, session.terminal().now(), 0));
-  }
-  if (!fit_of(version).starts_with("no")) return 0;
-  session.note(given.operand(0) + "@" + explain(version).substr(8));
-  return 1;
+  return show_checked(session, given.operand(0), id, std::move(version));
+}
+
+Result<int> inspect_dataset(Session& session) {
+  const std::string named = session.arguments().operand(0);
+  const std::size_t at = named.find('@');
+  const std::string name = named.substr(0, at);
+  const std::string which = at == std::string::npos ? "latest" : named.substr(at + 1);
+  TRY_ASSIGN(const std::string id, look_up(session, "/api/v1/datasets", name));
+  TRY_ASSIGN(Remote* const remote, session.remote());
+  TRY_ASSIGN(Document version,
+             remote->call("POST",
+                          path_of("/api/v1/datasets/{}/versions/{}/inspect", {id, which}), ""));
+  return show_checked(session, name, id, std::move(version));
 }
 
 Result<int> pull_dataset(Session& session) {

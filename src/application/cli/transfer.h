@@ -46,6 +46,7 @@ Result<std::string> read_local_file(const std::string& path, std::size_t limit);
 
 Result<int> push_dataset(Session& session);  // dataset.cc
 Result<int> pull_dataset(Session& session);
+Result<int> inspect_dataset(Session& session);
 Result<int> show_dataset(Session& session);
 Result<int> push_artifact(Session& session);
 Result<int> pull_artifact(Session& session);

@@ -43,9 +43,9 @@ Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes
     if (may_change_a_refusal(fact.event)) refused_.clear();
     if (const auto* data = std::get_if<dataset::Event>(&fact.event)) {
       if (const auto* added = std::get_if<dataset::DatasetVersionAdded>(data)) {
-        const auto* const owner = dataset::find(engine_.state().dataset, added->dataset);
-        uninspected_.push_back(
-            {added->dataset, owner->project, added->version, added->tree, added->schema});
+        await_inspection(added->dataset, added->version);
+      } else if (const auto* asked = std::get_if<dataset::DatasetInspectionAsked>(data)) {
+        await_inspection(asked->dataset, asked->version);
       }
     }
     budgets_moved_ = budgets_moved_ || is_other_budget(fact.event);
@@ -82,7 +82,9 @@ void Conductor::again_at(Instant moment) {
 }
 
 void Conductor::adopt() {
-  uninspected_ = dataset::uninspected(engine_.state().dataset, SIZE_MAX);
+  for (const dataset::Uninspected& one : dataset::uninspected(engine_.state().dataset)) {
+    await_inspection(one.dataset, one.version);
+  }
   std::vector<executor::Expected> expected;
   std::vector<workload::TaskOrder> of_former_life;  // may run there, whatever is known here
   for (const workload::TaskOrder& order : workload::orders(engine_.state().workload)) {

@@ -1,5 +1,6 @@
 // Plans, reconciles and acts: what the facts order is brought about, what happens is reported back.
 #pragma once
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "application/conductor/bytes.h"
+#include "application/conductor/inspections.h"
 #include "application/engine/engine.h"
 #include "application/factory/plan.h"
 #include "compute/executor/executor.h"
@@ -31,6 +33,8 @@ struct Options {
   // Told when the end of a task is refused for good, which is a bug; it is offered again all the
   // same.
   std::function<void(const std::string&)> complain;
+  // Told when turn() has something to do although nothing was written.
+  std::function<void()> wake;
 };
 
 // Why something does not start: the scheduler's verdict, or what governance said to the proposal.
@@ -89,9 +93,11 @@ class Conductor {
   void accrue_storage();
 
   // inspecting.cc
+  void await_inspection(DatasetId id, std::uint32_t version);
   void inspect_datasets();
+  void take_finding(const Inspecting& read, Result<dataset::Validation> found);
   // False: the journal takes nothing now.
-  bool record_finding();
+  bool record_findings();
 
   // serving.cc, pipelines.cc
   void move_endpoints();
@@ -145,9 +151,8 @@ class Conductor {
   std::set<executor::TaskKey> complained_;             // of exits that were refused for good
   std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
   std::map<TaskId, WorkloadId> task_owner_;
-  std::vector<dataset::Uninspected> uninspected_;      // versions whose bytes are to be read
-  bool inspecting_ = false;                            // one after the other
-  std::optional<dataset::RecordValidation> found_;     // which the journal did not take yet
+  Inspections inspections_;                            // versions whose bytes are to be read
+  std::deque<factory::Command> findings_;              // which the journal did not take yet
   factory::Refused refused_;
   std::optional<Instant> refused_until_;               // then all of them are proposed again
   bool budgets_moved_ = true;  // running work is to be held against budgets made since

@@ -78,6 +78,12 @@ Error does_not_fit(const dataset::Dataset& dataset, const dataset::Version& vers
                                       dataset.name);
 }
 
+Error could_not_be_read(const dataset::Dataset& dataset, const dataset::Version& version) {
+  const std::string named = dataset.name + "@" + std::to_string(version.number);
+  return invalid(named + " could not be read: " + version.unreadable->why)
+      .fix("bessemer dataset inspect " + named + ", then the step again");
+}
+
 }  // namespace
 
 void Conductor::move_pipelines() {
@@ -163,27 +169,39 @@ bool Conductor::ingest(const pipeline::IngestDataset& action) {
   const artifact::Artifact* const bytes =
       artifact::find(engine_.state().artifact, action.project, action.tree);
   if (bytes == nullptr) return fail(not_found("the project has no such artifact").at("tree"));
-  if (dataset::find_tree(*find_it(), action.tree) == nullptr) {
+  auto schema = json::read<dataset::Schema>(action.schema.text);
+  if (!schema) return fail(std::move(schema).error().within("schema"));
+  // Bytes that fit another schema are taken as they are; those that fit none come under this one.
+  const auto find_version = [&] {
+    const auto* const same = dataset::find_tree(*find_it(), action.tree, *schema);
+    return same != nullptr ? same : dataset::find_fit(*find_it(), action.tree);
+  };
+  if (find_version() == nullptr) {
     dataset::AddVersion add;
     add.dataset = find_it()->id;
     add.tree = action.tree;
     add.bytes = bytes->bytes;
     add.files = bytes->files;
-    auto schema = json::read<dataset::Schema>(action.schema.text);
-    if (!schema) return fail(std::move(schema).error().within("schema"));
-    add.schema = *std::move(schema);
+    add.schema = *schema;
     add.licence = action.licence;
     add.source = action.source;
     add.produced_by = action.produced_by;
     const auto added = engine_.submit(dataset::Command(std::move(add)), decided());
     if (!added) return fail(added.error());
   }
-  const dataset::Version* const version = dataset::find_tree(*find_it(), action.tree);
+  const dataset::Version* const version = find_version();
   if (version == nullptr) return fail(internal("the dataset version did not appear"));
-  if (!version->validation) return false;  // being read: the fact of what was found comes back here
-  if (!version->validation->passed) return fail(does_not_fit(*find_it(), *version));
-  // Asked a second time once its bytes were read: what came since the run began, the run brought.
   const pipeline::Run* const run = pipeline::find(engine_.state().pipeline, action.run);
+  if (version->unreadable) {
+    if (run == nullptr || version->unreadable->at >= run->started_at) {
+      return fail(could_not_be_read(*find_it(), *version));
+    }
+    // Before this run: it is tried again.
+    return decide(dataset::Command(dataset::Inspect{find_it()->id, version->number}));
+  }
+  if (!version->validation) return false;  // being read: the fact of what was found comes back here
+  if (dataset::is_unfit(*version)) return fail(does_not_fit(*find_it(), *version));
+  // Asked a second time once its bytes were read: what came since the run began, the run brought.
   const bool older = run != nullptr && version->created_at < run->started_at;
   pipeline::FinishStep done =
       finish(action.run, action.step, action.attempt,

@@ -181,6 +181,7 @@ const std::map<std::string, Case>& cases() {
       {"get_dataset", {}},
       {"add_dataset_version", {"", R"({"tree":")" + std::string(64, 'a') + "\"}"}},
       {"delete_dataset_version", {}},
+      {"inspect_dataset_version", {}},
       {"delete_dataset", {}},
       {"list_runs", {project, ""}},
       {"get_run", {}},

@@ -94,6 +94,7 @@ Result<void> Daemon::open() {
   conductor::Options conduct;
   conduct.least_isolation = home_.config.isolation.value_or(workload::Isolation::strict);
   conduct.complain = [](const std::string& what) { log_line("error", what, {}); };
+  conduct.wake = [this] { act_soon(); };
   conductor_ = std::make_unique<conductor::Conductor>(*engine_, *executor_, *bytes_, clock_,
                                                       entropy_, conduct);
   committer_ = std::make_unique<Committer>(engine_->journal(), *loop_,

@@ -1,43 +1,43 @@
-// Every byte of a tree, front to back, verified on the way.
+// Every byte of a tree, front to back, in pieces, verified on the way.
 #include "data/artifact/read_tree.h"
-
-#include <string>
 
 namespace bessemer::artifact {
 
-namespace {
+TreeReading::TreeReading(const Store& store, OrgId tenant, const Digest& tree, TreeReader& reader)
+    : store_(store), tenant_(tenant), tree_(tree), reader_(reader) {}
 
-constexpr std::size_t piece_bytes = std::size_t{1} << 20;
-
-Result<void> read_file(const Store& store, OrgId tenant, const Entry& entry, std::string& piece,
-                       TreeReader& reader) {
-  Sha256 running;
-  reader.begin_file(entry.path);
-  std::uint64_t at = 0;
-  while (at < entry.bytes) {
-    if (!reader.goes_on()) return unavailable("was given up");
-    TRY_ASSIGN(const std::size_t got, store.read(tenant, entry.digest, at, piece));
-    if (got == 0) break;
-    const std::string_view bytes = std::string_view(piece).substr(0, got);
-    running.add(bytes);
-    reader.add(bytes);
-    at += got;
+Result<void> TreeReading::read_piece(const Entry& entry, std::span<char> room) {
+  if (!running_) {
+    running_.emplace();
+    at_ = 0;
+    reader_.begin_file(entry.path);
   }
-  reader.end_file();
-  if (running.finish() != entry.digest) return internal("the stored bytes are damaged");
+  std::size_t got = 0;
+  if (at_ < entry.bytes) {
+    TRY_ASSIGN(got, store_.read(tenant_, entry.digest, at_, room));
+    const std::string_view bytes(room.data(), got);
+    running_->add(bytes);
+    reader_.add(bytes);
+    at_ += got;
+  }
+  if (got > 0 && at_ < entry.bytes) return {};
+  reader_.end_file();
+  const Digest found = running_->finish();
+  running_.reset();
+  ++file_;
+  if (found != entry.digest) return internal("the stored bytes are damaged");
   return {};
 }
 
-}  // namespace
-
-Result<void> read_tree(const Store& store, OrgId tenant, const Digest& tree, TreeReader& reader) {
-  TRY_ASSIGN(const Manifest manifest, store.tree(tenant, tree));
-  std::string piece(piece_bytes, '\0');
-  for (const Entry& entry : manifest.entries) {
-    auto done = read_file(store, tenant, entry, piece, reader);
-    if (!done) return std::move(done).error().within(entry.path);
+Result<bool> TreeReading::step(std::span<char> room) {
+  if (!manifest_) {
+    TRY_ASSIGN(manifest_, store_.tree(tenant_, tree_));
   }
-  return {};
+  if (file_ == manifest_->entries.size()) return false;
+  const Entry& entry = manifest_->entries[file_];
+  auto done = read_piece(entry, room);
+  if (!done) return std::move(done).error().within(entry.path);
+  return true;
 }
 
 }  // namespace bessemer::artifact

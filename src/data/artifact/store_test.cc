@@ -196,20 +196,34 @@ struct Told final : TreeReader {
   void end_file() override { text += ">"; }
 };
 
+// The whole tree, in pieces of `room` bytes.
+Result<void> read_tree(const Store& store, OrgId of, const Digest& tree, TreeReader& reader,
+                       std::size_t room) {
+  TreeReading reading(store, of, tree, reader);
+  std::string piece(room, '\0');
+  while (true) {
+    TRY_ASSIGN(const bool more, reading.step(piece));
+    if (!more) return {};
+  }
+}
+
 TEST_F(StoreTest, ATreeIsReadInOrderAndVerified) {
   const Entry b = put("b", "two");
   const Digest tree = publish({b, put("a/x", "one"), put("c", "")});
+  for (const std::size_t room : {1u, 2u, 3u, 100u}) {
+    Told told;
+    ASSERT_TRUE(read_tree(*store_, tenant, tree, told, room));
+    EXPECT_EQ(told.text, "<a/x:one><b:two><c:>");
+  }
   Told told;
-  ASSERT_TRUE(read_tree(*store_, tenant, tree, told));
-  EXPECT_EQ(told.text, "<a/x:one><b:two><c:>");
-  EXPECT_EQ(read_tree(*store_, other, tree, told).error().code, Code::not_found);
+  EXPECT_EQ(read_tree(*store_, other, tree, told, 2).error().code, Code::not_found);
   const std::string path = top_ + "/" + layout::blob(tenant, b.digest);
   fs::permissions(path, fs::perms::owner_all);
   std::ofstream(path) << "twX";
-  EXPECT_EQ(to_text(read_tree(*store_, tenant, tree, told).error()),
+  EXPECT_EQ(to_text(read_tree(*store_, tenant, tree, told, 2).error()),
             "b: the stored bytes are damaged");
   std::ofstream(path) << "tw";
-  EXPECT_EQ(read_tree(*store_, tenant, tree, told).error().code, Code::internal);
+  EXPECT_EQ(read_tree(*store_, tenant, tree, told, 2).error().code, Code::internal);
 }
 
 TEST_F(StoreTest, DamageIsFoundBeforeATaskReadsIt) {

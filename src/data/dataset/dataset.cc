@@ -90,10 +90,13 @@ Judged decide(const State& state, const AddVersion& command) {
   TRY(check_text(command.licence, max_licence, "licence"));
   TRY(check_text(command.source, max_source, "source"));
   if (command.validation) TRY(check_validation(*command.validation));
-  if (const Version* same = find_tree(*dataset, command.tree)) {
-    if (same->schema == command.schema) return nothing();
+  if (const Version* same = find_tree(*dataset, command.tree, command.schema)) {
+    if (!same->unreadable) return nothing();
+    return one(DatasetInspectionAsked{command.dataset, same->number});
+  }
+  if (const Version* other = find_fit(*dataset, command.tree)) {
     return conflict(fmt::format("version {} holds the same bytes under another schema",
-                                same->number))
+                                other->number))
         .at("schema")
         .fix("use that version, or delete it first");
   }
@@ -116,6 +119,19 @@ Judged decide(const State& state, const RecordValidation& command) {
                                                  "does not fit its schema"});
   }
   return events;
+}
+
+Judged decide(const State& state, const RecordUnreadable& command) {
+  TRY_ASSIGN(const Place place, known(state, command.dataset, command.version));
+  TRY(check_text(command.why, max_why, "why"));
+  if (place.version->validation || place.version->unreadable) return nothing();
+  return one(DatasetVersionUnreadable{command.dataset, command.version, command.why});
+}
+
+Judged decide(const State& state, const Inspect& command) {
+  TRY_ASSIGN(const Place place, known(state, command.dataset, command.version));
+  if (!place.version->unreadable) return nothing();
+  return one(DatasetInspectionAsked{command.dataset, command.version});
 }
 
 Judged decide(const State& state, const Deprecate& command) {
@@ -222,7 +238,17 @@ void happen(State& state, const DatasetVersionAdded& event, const Context& conte
 void happen(State& state, const DatasetVersionValidated& event, const Context&) {
   Version& version = there(state, event.dataset, event.version);
   version.validation = event.validation;
+  version.unreadable.reset();
   version.rows = event.validation.rows;
+}
+
+void happen(State& state, const DatasetVersionUnreadable& event, const Context& context) {
+  there(state, event.dataset, event.version).unreadable =
+      Unreadable{event.why, context.occurred_at};
+}
+
+void happen(State& state, const DatasetInspectionAsked& event, const Context&) {
+  there(state, event.dataset, event.version).unreadable.reset();
 }
 
 void happen(State& state, const DatasetVersionDeprecated& event, const Context&) {
@@ -287,9 +313,18 @@ const Version* latest(const Dataset& dataset) {
   return nullptr;
 }
 
-const Version* find_tree(const Dataset& dataset, const Digest& tree) {
+const Version* find_tree(const Dataset& dataset, const Digest& tree, const Schema& schema) {
   for (const auto& [_, version] : dataset.versions) {
-    if (version.tree == tree && version.state != VersionState::deleted) return &version;
+    const bool gone = version.state == VersionState::deleted;
+    if (!gone && version.tree == tree && version.schema == schema) return &version;
+  }
+  return nullptr;
+}
+
+const Version* find_fit(const Dataset& dataset, const Digest& tree) {
+  for (const auto& [_, version] : dataset.versions) {
+    const bool gone = version.state == VersionState::deleted;
+    if (!gone && version.tree == tree && !is_unfit(version)) return &version;
   }
   return nullptr;
 }
@@ -314,17 +349,23 @@ Result<std::uint32_t> resolve(const Dataset& dataset, std::string_view which) {
       .at("version");
 }
 
-std::vector<Uninspected> uninspected(const State& state, std::size_t limit) {
+std::vector<Uninspected> uninspected(const State& state) {
   std::vector<Uninspected> found;
   for (const auto& [id, dataset] : state.datasets) {
-    if (dataset.deleted) continue;
     for (const auto& [number, version] : dataset.versions) {
-      if (version.validation || version.state == VersionState::deleted) continue;
-      if (found.size() >= limit) return found;
-      found.push_back({id, dataset.project, number, version.tree, version.schema});
+      if (auto one = uninspected(state, id, number)) found.push_back(*std::move(one));
     }
   }
   return found;
+}
+
+std::optional<Uninspected> uninspected(const State& state, DatasetId id, std::uint32_t number) {
+  const Dataset* const dataset = find(state, id);
+  const Version* const version = find_version(state, id, number);
+  if (dataset == nullptr || version == nullptr) return {};
+  const bool known = version->validation || version->unreadable;
+  if (known || version->state == VersionState::deleted) return {};
+  return Uninspected{id, dataset->project, number, version->tree, version->schema};
 }
 
 std::vector<const Dataset*> list(const State& state, OrgId project) {

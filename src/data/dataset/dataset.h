@@ -21,12 +21,22 @@ namespace bessemer::dataset {
 constexpr std::size_t max_description = 1024;   // bytes
 constexpr std::size_t max_licence = 128;        // bytes; an SPDX expression where there is one
 constexpr std::size_t max_source = 1024;        // bytes
+constexpr std::size_t max_why = 1024;           // bytes; why something could not be read
 constexpr std::uint32_t max_versions = 100'000;   // of one dataset
 constexpr std::size_t max_aliases = 100;        // of one dataset
 constexpr std::size_t max_datasets = 100'000;   // of one project
 
 enum class VersionState : std::uint8_t { active, deprecated, deleted };
 DESCRIBE_ENUM(VersionState, active, deprecated, deleted)
+
+// Why the bytes of a version could not be read, so that nothing is known of how they fit. It says
+// nothing about the bytes: they are read again when somebody asks.
+struct Unreadable {
+  std::string why;
+  Instant at;
+  friend bool operator==(const Unreadable&, const Unreadable&) = default;
+};
+DESCRIBE(Unreadable, why, at)
 
 // One immutable content of a dataset. A deleted version keeps its record: lineage needs it.
 struct Version {
@@ -44,10 +54,16 @@ struct Version {
   PrincipalId created_by;
   VersionState state = VersionState::active;
   std::string note;  // why it was deprecated
+  std::optional<Unreadable> unreadable;  // never together with a validation
   friend bool operator==(const Version&, const Version&) = default;
 };
 DESCRIBE(Version, number, tree, bytes, files, rows, schema, licence, source, validation,
-         produced_by, created_at, created_by, state, note)
+         produced_by, created_at, created_by, state, note, unreadable)
+
+// Its bytes were read, and are not what its schema says.
+inline bool is_unfit(const Version& version) {
+  return version.validation && !version.validation->passed;
+}
 
 struct Dataset {
   DatasetId id;
@@ -82,8 +98,9 @@ struct Create {
 };
 DESCRIBE(Create, id, project, name, description)
 
-// Adds the next version. A tree that is already an active version with the same schema is that
-// version: no events (find_tree says which); with another schema it is a conflict.
+// Adds the next version. A tree that is a version already, with the same schema, is that version:
+// no events, or its bytes are read again where they could not be (find_tree says which). With
+// another schema it is a conflict, unless what is there does not fit its own.
 struct AddVersion {
   static constexpr std::string_view tag = "add_version";
   DatasetId dataset;
@@ -108,6 +125,23 @@ struct RecordValidation {
   Validation validation;
 };
 DESCRIBE(RecordValidation, dataset, version, validation)
+
+// An inspection that was tried for long enough could not read the bytes.
+struct RecordUnreadable {
+  static constexpr std::string_view tag = "record_unreadable";
+  DatasetId dataset;
+  std::uint32_t version = 0;
+  std::string why;
+};
+DESCRIBE(RecordUnreadable, dataset, version, why)
+
+// Has bytes that could not be read inspected again; nothing for what is being read or was.
+struct Inspect {
+  static constexpr std::string_view tag = "inspect";
+  DatasetId dataset;
+  std::uint32_t version = 0;
+};
+DESCRIBE(Inspect, dataset, version)
 
 struct Deprecate {
   static constexpr std::string_view tag = "deprecate";
@@ -142,7 +176,7 @@ struct SetAlias {
 DESCRIBE(SetAlias, dataset, alias, version)
 
 using Command = std::variant<Create, AddVersion, RecordValidation, Deprecate, DeleteVersion,
-                             Delete, SetAlias>;
+                             Delete, SetAlias, RecordUnreadable, Inspect>;
 
 // ---- events
 
@@ -225,9 +259,30 @@ struct DatasetAliasSet {
 };
 DESCRIBE(DatasetAliasSet, dataset, alias, version)
 
+struct DatasetVersionUnreadable {
+  static constexpr std::uint16_t fact = 0x2208;
+  static constexpr std::string_view tag = "dataset_version_unreadable";
+  DatasetId dataset;
+  std::uint32_t version = 0;
+  std::string why;
+  friend bool operator==(const DatasetVersionUnreadable&,
+                         const DatasetVersionUnreadable&) = default;
+};
+DESCRIBE(DatasetVersionUnreadable, dataset, version, why)
+
+// Somebody wants bytes that could not be read to be read again.
+struct DatasetInspectionAsked {
+  static constexpr std::uint16_t fact = 0x2209;
+  static constexpr std::string_view tag = "dataset_inspection_asked";
+  DatasetId dataset;
+  std::uint32_t version = 0;
+  friend bool operator==(const DatasetInspectionAsked&, const DatasetInspectionAsked&) = default;
+};
+DESCRIBE(DatasetInspectionAsked, dataset, version)
+
 using Event = std::variant<DatasetCreated, DatasetVersionAdded, DatasetVersionValidated,
                            DatasetVersionDeprecated, DatasetVersionDeleted, DatasetDeleted,
-                           DatasetAliasSet>;
+                           DatasetAliasSet, DatasetVersionUnreadable, DatasetInspectionAsked>;
 
 // Errors: invalid (names, limits), not_found, conflict, exhausted.
 Result<std::vector<Event>> judge(const State& state, const Command& command,
@@ -243,11 +298,13 @@ const Dataset* find(const State& state, OrgId project, std::string_view name);
 const Version* find_version(const State& state, DatasetId id, std::uint32_t version);
 // The highest active version; nothing when there is none.
 const Version* latest(const Dataset& dataset);
-// The version (not deleted) that holds these bytes.
-const Version* find_tree(const Dataset& dataset, const Digest& tree);
+// The version (not deleted) that holds these bytes under this schema.
+const Version* find_tree(const Dataset& dataset, const Digest& tree, const Schema& schema);
+// The version (not deleted) that holds these bytes, under whatever schema they do or may fit.
+const Version* find_fit(const Dataset& dataset, const Digest& tree);
 // "3", an alias, "latest" or "" (= latest) to a version that is not deleted. Errors: not_found.
 Result<std::uint32_t> resolve(const Dataset& dataset, std::string_view which);
-// A version whose bytes nobody has inspected yet.
+// A version whose bytes are to be inspected.
 struct Uninspected {
   DatasetId dataset;
   OrgId project;
@@ -256,9 +313,11 @@ struct Uninspected {
   Schema schema;
   friend bool operator==(const Uninspected&, const Uninspected&) = default;
 };
-// At most `limit`, oldest datasets first. The shell reads their bytes through an Inspection and
-// answers each with RecordValidation.
-std::vector<Uninspected> uninspected(const State& state, std::size_t limit);
+// Oldest datasets first. The shell reads their bytes through an Inspection and answers each with
+// RecordValidation, or with RecordUnreadable.
+std::vector<Uninspected> uninspected(const State& state);
+// This version, when its bytes are to be inspected.
+std::optional<Uninspected> uninspected(const State& state, DatasetId id, std::uint32_t version);
 // Those of one project that are not deleted, by name.
 std::vector<const Dataset*> list(const State& state, OrgId project);
 

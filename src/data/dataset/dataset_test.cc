@@ -76,7 +76,9 @@ TEST(Dataset, TheSameBytesAreTheSameVersion) {
             "delete it first");
   EXPECT_EQ(run(state, version(corpus, bytes_b)), "");
   const Dataset& dataset = *find(state, corpus);
-  EXPECT_EQ(find_tree(dataset, bytes_a)->number, 1u);
+  EXPECT_EQ(find_tree(dataset, bytes_a, {})->number, 1u);
+  EXPECT_EQ(find_tree(dataset, bytes_a, changed.schema), nullptr);
+  EXPECT_EQ(find_fit(dataset, bytes_a)->number, 1u);
   EXPECT_EQ(latest(dataset)->number, 2u);
   EXPECT_EQ(find_version(state, corpus, 1)->created_by, (PrincipalId{3, 3}));
 }
@@ -120,7 +122,8 @@ TEST(Dataset, WhatIsPointedAtStaysAndRecordsOutliveBytes) {
   EXPECT_EQ(run(state, DeleteVersion{corpus, 1}), "");
   EXPECT_EQ(run(state, DeleteVersion{corpus, 1}), "already");
   EXPECT_EQ(find_version(state, corpus, 1)->state, VersionState::deleted);
-  EXPECT_EQ(find_tree(*find(state, corpus), bytes_a), nullptr);
+  EXPECT_EQ(find_tree(*find(state, corpus), bytes_a, {}), nullptr);
+  EXPECT_EQ(find_fit(*find(state, corpus), bytes_a), nullptr);
   EXPECT_EQ(run(state, version(corpus, bytes_a)), "");  // the same bytes: a new number
   EXPECT_EQ(latest(*find(state, corpus))->number, 2u);
   ASSERT_EQ(run(state, DeleteVersion{corpus, 2}), "");
@@ -137,11 +140,10 @@ TEST(Dataset, AValidationIsKeptWithItsVersion) {
   ASSERT_EQ(run(state, Create{corpus, project, "c", ""}), "");
   ASSERT_EQ(run(state, version(corpus, bytes_a)), "");
   Validation found{false, 1, 10, 3, 1, {"a.csv:2: price is not a number"}};
-  EXPECT_EQ(uninspected(state, 10),
+  EXPECT_EQ(uninspected(state),
             (std::vector<Uninspected>{{corpus, project, 1, bytes_a, Schema{}}}));
-  EXPECT_TRUE(uninspected(state, 0).empty());
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}), "");
-  EXPECT_TRUE(uninspected(state, 10).empty());
+  EXPECT_TRUE(uninspected(state).empty());
   EXPECT_EQ(run(state, RecordValidation{corpus, 1, found}), "already");
   EXPECT_EQ(find_version(state, corpus, 1)->rows, 3u);
   // What does not fit is nobody's latest version.
@@ -155,7 +157,70 @@ TEST(Dataset, AValidationIsKeptWithItsVersion) {
   EXPECT_EQ(*codec::decode<State>(codec::encode(state)), state);
 }
 
-// Whatever is asked, versions never change but in state, note and validation.
+// A wrong schema is nothing against the bytes: they come again under a right one.
+TEST(Dataset, BytesThatDoNotFitComeAgainUnderAnotherSchema) {
+  State state;
+  ASSERT_EQ(run(state, Create{corpus, project, "c", ""}), "");
+  AddVersion wrong = version(corpus, bytes_a), right = wrong, third = wrong;
+  wrong.schema.format = Format::csv;
+  right.schema.format = Format::text;
+  third.schema.format = Format::idx;
+  const Validation unfit{false, 1, 10, 3, 1, {"a.csv: has no header"}};
+  const Validation fits{true, 1, 10, 3, 0, {}};
+  ASSERT_EQ(run(state, wrong), "");
+  EXPECT_EQ(run(state, right),  // perhaps it fits
+            "schema: version 1 holds the same bytes under another schema; use that version, or "
+            "delete it first");
+  ASSERT_EQ(run(state, RecordValidation{corpus, 1, unfit}), "");
+  EXPECT_EQ(run(state, wrong), "already");  // it would not fit a second time
+  EXPECT_EQ(run(state, right), "");
+  const Dataset& dataset = *find(state, corpus);
+  EXPECT_EQ(find_tree(dataset, bytes_a, right.schema)->number, 2u);
+  EXPECT_EQ(find_tree(dataset, bytes_a, wrong.schema)->number, 1u);
+  EXPECT_EQ(find_fit(dataset, bytes_a)->number, 2u);
+  ASSERT_EQ(run(state, RecordValidation{corpus, 2, fits}), "");
+  EXPECT_EQ(*resolve(dataset, ""), 2u);
+  EXPECT_EQ(run(state, third),
+            "schema: version 2 holds the same bytes under another schema; use that version, or "
+            "delete it first");
+  EXPECT_EQ(run(state, DeleteVersion{corpus, 1}), "");
+  EXPECT_EQ(find_fit(dataset, bytes_a)->number, 2u);
+}
+
+// That bytes could not be read is no verdict about them.
+TEST(Dataset, BytesThatCouldNotBeReadAreReadAgainWhenAsked) {
+  State state;
+  ASSERT_EQ(run(state, Create{corpus, project, "c", ""}), "");
+  ASSERT_EQ(run(state, version(corpus, bytes_a)), "");
+  const RecordUnreadable unread{corpus, 1, "a.csv: input/output error"};
+  EXPECT_EQ(run(state, Inspect{corpus, 1}), "already");  // it is being read
+  EXPECT_EQ(run(state, RecordUnreadable{corpus, 2, ""}), "version: c has no version 2");
+  EXPECT_EQ(run(state, RecordUnreadable{corpus, 1, std::string(1025, 'x')}),
+            "why: must be at most 1024 bytes");
+  EXPECT_EQ(run(state, unread), "");
+  EXPECT_EQ(run(state, unread), "already");
+  const Version& one = *find_version(state, corpus, 1);
+  EXPECT_EQ(one.unreadable, (Unreadable{"a.csv: input/output error", Instant{7}}));
+  EXPECT_FALSE(is_unfit(one));
+  EXPECT_FALSE(one.validation);
+  EXPECT_EQ(one.state, VersionState::active);
+  EXPECT_EQ(*resolve(*find(state, corpus), ""), 1u);
+  EXPECT_TRUE(uninspected(state).empty());
+  EXPECT_EQ(run(state, Inspect{corpus, 1}), "");
+  EXPECT_FALSE(one.unreadable);
+  EXPECT_EQ(uninspected(state).size(), 1u);
+  ASSERT_EQ(run(state, unread), "");
+  EXPECT_EQ(run(state, version(corpus, bytes_a)), "");  // pushed again: asked again
+  EXPECT_EQ(uninspected(state, corpus, 1)->tree, bytes_a);
+  ASSERT_EQ(run(state, RecordValidation{corpus, 1, Validation{true, 1, 10, 3, 0, {}}}), "");
+  EXPECT_EQ(run(state, unread), "already");  // late: it was read meanwhile
+  EXPECT_FALSE(one.unreadable);
+  EXPECT_EQ(run(state, Inspect{corpus, 1}), "already");
+  EXPECT_EQ(run(state, Inspect{second, 1}), "dataset: no such dataset");
+  EXPECT_EQ(*codec::decode<State>(codec::encode(state)), state);
+}
+
+// Whatever is asked, versions never change but in state, note and what was found of their bytes.
 TEST(Dataset, VersionsNeverChange) {
   Random random(5);
   State state;
@@ -165,13 +230,15 @@ TEST(Dataset, VersionsNeverChange) {
     const auto number = static_cast<std::uint32_t>(1 + random.below(6));
     const std::string name = "n" + std::to_string(random.below(3));
     Command command;
-    switch (random.below(7)) {
+    switch (random.below(9)) {
       case 0: command = Create{id, OrgId{1, 1 + random.below(2)}, name, ""}; break;
       case 1: command = version(id, sha256(std::to_string(random.below(6)))); break;
       case 2: command = Deprecate{id, number, "old"}; break;
       case 3: command = DeleteVersion{id, number}; break;
       case 4: command = SetAlias{id, name, static_cast<std::uint32_t>(random.below(7))}; break;
       case 5: command = Delete{id}; break;
+      case 6: command = RecordUnreadable{id, number, "disk"}; break;
+      case 7: command = Inspect{id, number}; break;
       default: command = RecordValidation{id, number, Validation{true, 1, 1, 1, 0, {}}};
     }
     run(state, command);
@@ -179,6 +246,7 @@ TEST(Dataset, VersionsNeverChange) {
       for (const auto& [n, one] : dataset.versions) {
         const auto [at, fresh] = seen.try_emplace({dataset_id, n}, one.tree);
         ASSERT_EQ(at->second, one.tree);
+        ASSERT_FALSE(one.validation && one.unreadable);
       }
       for (const auto& [alias, n] : dataset.aliases) {
         ASSERT_NE(dataset.versions.at(n).state, VersionState::deleted) << alias;

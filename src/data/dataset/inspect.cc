@@ -190,12 +190,15 @@ struct Inspection::Reading {
       return;
     }
     columns.clear();
-    std::set<std::string> there;
+    std::set<std::string> there, twice;
     for (const std::string& name : *names) {
-      there.insert(name);
+      if (!there.insert(name).second && !name.empty()) twice.insert(name);
       const auto column = std::find_if(schema.columns.begin(), schema.columns.end(),
                                        [&](const Column& one) { return one.name == name; });
       columns.push_back(column == schema.columns.end() ? nullptr : &*column);
+    }
+    for (const std::string& name : twice) {
+      complain_row(fmt::format("the column {} is there twice", name));
     }
     for (const Column& column : schema.columns) {
       if (needed(column) && !there.contains(column.name)) {

@@ -72,6 +72,13 @@ TEST(Inspection, Csv) {
   EXPECT_EQ(problems(schema, "item,price,count\npe\"a\"r,1,1\n"),
             "f:2: quotes are where they must not be");
   EXPECT_EQ(problems(schema, ""), "f: has no header");
+  // Which of the two is meant? Said once for each name; columns without a name are none.
+  EXPECT_EQ(problems(schema, "item,price,count,price,price\npear,1,1,2,3\n"),
+            "f:1: the column price is there twice");
+  EXPECT_EQ(problems(schema, "item,price,more,more\npear,1,,\n"),
+            "f:1: the column more is there twice");
+  EXPECT_EQ(problems(schema, "item,price,,\npear,1,,\n"), "");
+  EXPECT_EQ(problems(of(Format::csv), "a,b,a\n1,2,3\n"), "f:1: the column a is there twice");
 }
 
 TEST(Inspection, JsonLines) {
