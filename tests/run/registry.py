@@ -107,6 +107,8 @@ def suites():
                "factory/backup.py", 600),
         script("snapshots", "snapshots come by themselves and survive kills",
                "factory/snapshots.py"),
+        script("retention", "of a long past the last is kept, and the rest says where it is",
+               "factory/retention.py"),
         script("reboot", "a machine started anew: what ran is lost, and begun again where it may be",
                "factory/reboot.py"),
         script("full_disk", "a full disk says so, and everything goes on once there is room",

@@ -51,9 +51,10 @@ struct StatementView {
   std::vector<LineView> borne;     // by the cost accounts of shared endpoints: no part of totals
   std::vector<Money> borne_totals;
   std::vector<Money> payable;      // the invoice's total, or what it would be by now before tax
+  bool folded = false;             // invoiced long ago: its lines tell no jobs and no keys apart
 };
 DESCRIBE(StatementView, tenant_path, from, until, lines, adjustments, totals, grouped, complete,
-         invoice, zone, borne, borne_totals, payable)
+         invoice, zone, borne, borne_totals, payable, folded)
 
 std::vector<Money> amounts_of(const std::map<Currency, Wide>& sums) {
   std::vector<Money> amounts;
@@ -67,8 +68,11 @@ std::string what_of(const factory::State& state, const metering::Subject& subjec
     return endpoint == nullptr ? to_text(subject.endpoint) : "endpoint " + endpoint->name;
   }
   if (subject.workload) {
-    const auto* found = workload::find(state.workload, subject.workload);
-    return found == nullptr ? to_text(subject.workload) : "job " + found->spec.name.value_or("");
+    if (const auto* found = workload::find(state.workload, subject.workload)) {
+      return "job " + found->spec.name.value_or("");
+    }
+    const auto* former = workload::find_former(state.workload, subject.workload);
+    return former == nullptr ? to_text(subject.workload) : "job " + former->name;
   }
   return {};
 }
@@ -160,6 +164,8 @@ Result<StatementView> get_statement(Call& call) {
   }
   view.borne_totals = amounts_of(statement.borne_totals);
   view.zone = statement.zone;
+  const metering::Account& account = *metering::find(call.state().metering, statement.tenant);
+  view.folded = statement.period.from < account.folded_until;
   if (org == statement.tenant) view.payable = payable_of(statement);  // a project has no invoice
   if (const auto by = call.query("by")) {
     const auto dimension = enum_from_text<billing::Dimension>(*by);

@@ -72,17 +72,27 @@ WorkloadView view_of(Call& call, const workload::Workload& found) {
   return view;
 }
 
+Error is_let_go(WorkloadId id, const workload::Former& former) {
+  return not_found(to_text(id) + " " + std::string(enum_text(former.phase)) + " at " +
+                   to_text(former.finished_at) + " and was let go: of each project the last " +
+                   std::to_string(workload::kept_finished) + " that ended are kept")
+      .because("let_go")
+      .fix("read its facts where the factory runs: bessemer journal cat | grep " + to_text(id));
+}
+
 // The workload named by the part {job}, which the caller may see.
 Result<const workload::Workload*> named(Call& call) {
   const auto unknown = [] { return not_found("no such job or service"); };
   const auto id = from_text(std::type_identity<WorkloadId>{}, call.part("job"));
   if (!id) return unknown();
   const workload::Workload* const found = workload::find(call.state().workload, *id);
-  if (found == nullptr) return unknown();
-  if (auto may = call.permit(found->spec.project); !may) {
+  const workload::Former* const former = workload::find_former(call.state().workload, *id);
+  if (found == nullptr && former == nullptr) return unknown();
+  if (auto may = call.permit(found != nullptr ? found->spec.project : former->project); !may) {
     if (may.error().code == Code::not_found) return unknown();
     return std::move(may).error();
   }
+  if (found == nullptr) return is_let_go(*id, *former);
   return found;
 }
 

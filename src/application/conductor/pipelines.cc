@@ -323,7 +323,12 @@ void Conductor::finish_steps(const pipeline::Run& run) {
     if (step.workload) {
       const workload::Workload* const job =
           workload::find(engine_.state().workload, step.workload);
-      if (job == nullptr || !workload::is_final(job->phase)) continue;
+      if (job == nullptr) {  // ten thousand others ended before this was looked at
+        over.note = "nothing is kept of its job " + to_text(step.workload) + " any more";
+        done.push_back(std::move(over));
+        continue;
+      }
+      if (!workload::is_final(job->phase)) continue;
       over.note = workload::sentence(*job);
       if (job->phase == workload::Phase::cancelled) {
         over.outcome = pipeline::StepStatus::cancelled;

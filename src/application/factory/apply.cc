@@ -1,6 +1,7 @@
 // Applies one fact to the module it belongs to.
 #include "application/factory/factory.h"
 #include "application/factory/ladder.h"
+#include "governance/metering/usage_log.h"
 
 namespace bessemer::factory {
 namespace {
@@ -23,7 +24,13 @@ struct Apply {
   void operator()(const ledger::Event& e) { ledger::apply(state.ledger, e, context); }
   void operator()(const budget::Event& e) { budget::apply(state.budget, e, context); }
   void operator()(const metering::Event& e) { metering::apply(state.metering, e, context); }
-  void operator()(const lease::Event& e) { lease::apply(state.lease, e, context); }
+  void operator()(const lease::Event& e) {
+    lease::apply(state.lease, e, context);
+    // Nothing of a closed epoch is counted any more: see judge_usage.
+    const auto* closed = std::get_if<lease::EpochClosed>(&e);
+    if (closed == nullptr) return;
+    state.metering.streams.erase(metering::stream_of(closed->gateway, closed->epoch));
+  }
   void operator()(const billing::Event& e) { billing::apply(state.billing, e, context); }
   void operator()(const audit::Event& e) { audit::apply(state.audit, e, context); }
   void operator()(const queue::Event& e) { queue::apply(state.queue, e, context); }

@@ -216,6 +216,8 @@ Result<Batch> judge_end_replica(const State& state, const EndReplica& end,
 Result<Batch> judge_usage(const State& state, const ReportUsage& report, const Context& context) {
   Batch batch;
   batch.purpose = journal::Purpose::closing;
+  // A late word about an epoch that is over: all of it was counted, and its stream is forgotten.
+  if (lease::is_over(state.lease, report.gateway, report.epoch)) return batch;
   const metering::UsageSums::Usages usages = report.sums->usages(*report.log);
   std::vector<metering::Posting> postings;
   if (!usages.usages.empty()) {

@@ -21,7 +21,8 @@ OrgId subject_of_fields(const State& state, const E& event) {
   else if constexpr (HAS(home, OrgId)) return event.home;
   else if constexpr (HAS(workload, WorkloadId)) {
     const auto* found = workload::find(state.workload, event.workload);
-    return found == nullptr ? OrgId{} : found->spec.project;
+    if (found != nullptr) return found->spec.project;
+    return project_of(workload::find_former(state.workload, event.workload));
   } else if constexpr (HAS(endpoint, EndpointId)) {
     return project_of(deployment::find(state.deployment, event.endpoint));
   } else if constexpr (HAS(dataset, DatasetId)) {

@@ -444,6 +444,11 @@ void apply(State& state, const Event& event, const Context&) {
   std::visit([&](const auto& one) { apply_one(state, one); }, event);
 }
 
+bool is_over(const State& state, GatewayId gateway, std::uint64_t epoch) {
+  return epoch != 0 && epoch <= newest_epoch(state, gateway) &&
+         find_epoch(state, gateway, epoch) == nullptr;
+}
+
 std::uint64_t newest_epoch(const State& state, GatewayId gateway) {
   const auto found = state.newest.find(gateway);
   return std::max(state.floor, found == state.newest.end() ? 0 : found->second);

@@ -318,6 +318,8 @@ void apply(State& state, const Event& event, const Context& at);
 // ---- asking
 
 const Lease* find(const State& state, LeaseId id);
+// True for an epoch that was opened and is closed: nothing is owed, and no report of it counts.
+bool is_over(const State& state, GatewayId gateway, std::uint64_t epoch);
 // The highest epoch of a gateway that may have been opened; its next one follows. 0: none.
 std::uint64_t newest_epoch(const State& state, GatewayId gateway);
 Wide outstanding(const Lease& lease);

@@ -261,8 +261,37 @@ void apply_one(State& state, const IntervalChanged& event) {
   interval.since = interval.posted_until;
 }
 void apply_one(State& state, const IntervalEnded& event) { state.intervals.erase(event.interval); }
-void apply_one(State& state, const MeteringPeriodClosed& event) {
-  state.accounts.at(event.tenant).closed_until = event.until;
+// Quantities and amounts are added as they are: sums stay what was invoiced, to the nano.
+void fold_lines(State& state, OrgId tenant, Instant until) {
+  std::map<LineKey, Line> folded;
+  auto at = state.lines.lower_bound(LineKey{.tenant = tenant, .sku = {}});
+  while (at != state.lines.end() && at->first.tenant == tenant && at->first.period < until) {
+    const Line& line = at->second;
+    const auto [into, fresh] = folded.try_emplace(fold_key(at->first), line);
+    if (!fresh) {
+      Line& sum = into->second;
+      sum.quantity += line.quantity;
+      sum.amount = sum.amount + line.amount;
+      sum.first = std::min(sum.first, line.first);
+      sum.last = std::max(sum.last, line.last);
+    }
+    at = state.lines.erase(at);
+  }
+  state.lines.merge(folded);
+}
+
+// What was invoiced long ago is folded by the same fact everywhere: a replay comes to the same.
+void apply_one(State& state, const MeteringPeriodClosed& event, const Context& at) {
+  Account& account = state.accounts.at(event.tenant);
+  account.closed_until = event.until;
+  account.closings.push_back({event.until, at.now});
+  auto& closings = account.closings;
+  const auto due = std::ranges::find_if(
+      closings, [&](const Closing& one) { return one.at > at.now - lines_kept; });
+  if (due == closings.begin()) return;
+  account.folded_until = std::prev(due)->until;
+  closings.erase(closings.begin(), due);
+  fold_lines(state, event.tenant, account.folded_until);
 }
 void apply_one(State& state, const MeteringZoneChosen& event) {
   auto& later = state.accounts.at(event.tenant).later_zones;
@@ -278,8 +307,13 @@ Result<std::vector<Event>> judge(const State& state, const pricing::State& price
   return std::visit([&](const auto& one) { return judge_one(state, prices, one, at); }, command);
 }
 
-void apply(State& state, const Event& event, const Context&) {
-  std::visit([&](const auto& one) { apply_one(state, one); }, event);
+void apply(State& state, const Event& event, const Context& at) {
+  std::visit(
+      [&](const auto& one) {
+        if constexpr (requires { apply_one(state, one, at); }) apply_one(state, one, at);
+        else apply_one(state, one);
+      },
+      event);
 }
 
 const Account* find(const State& state, OrgId tenant) {
@@ -352,6 +386,12 @@ std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant,
   return found;
 }
 
+LineKey fold_key(LineKey key) {
+  key.key = {};
+  key.subject.workload = {};
+  return key;
+}
+
 const std::vector<Posting>& postings_of(const Event& event) {
   static const std::vector<Posting> none;
   if (const auto* one = std::get_if<UsageRecorded>(&event)) return one->postings;
@@ -371,6 +411,8 @@ Spend spend_of(const std::vector<Posting>& postings) {
 
 std::string audit(const State& state, const pricing::State& prices) {
   for (const auto& [key, line] : state.lines) {
+    const Account* const account = find(state, key.tenant);
+    if (account != nullptr && key.period < account->folded_until) continue;
     const pricing::Version* version = pricing::find(prices, key.version);
     const pricing::Price* price =
         version == nullptr ? nullptr : pricing::find_price(*version, key.meter, key.sku);

@@ -37,6 +37,8 @@ constexpr std::size_t max_cuts = 1000;           // pieces one usage is cut into
 constexpr std::size_t max_account_zones = 1000;
 constexpr std::size_t max_zone_choices = 100;    // of one tenant, ever
 constexpr Duration half_month = days(15);
+// Lines of an invoiced period stay one by one for 14 months; then they are folded: see fold_key.
+constexpr Duration lines_kept = days(428);
 
 // What the usage was for; whichever ids apply.
 struct Subject {
@@ -129,14 +131,24 @@ struct ZoneChoice {
 };
 DESCRIBE(ZoneChoice, from, zone)
 
+// A period was invoiced.
+struct Closing {
+  Instant until;  // its end
+  Instant at;
+  friend bool operator==(const Closing&, const Closing&) = default;
+};
+DESCRIBE(Closing, until, at)
+
 struct Account {
   std::string zone = "UTC";       // at first; see later_zones
   std::vector<BookChoice> books;  // ascending; an empty name: none yet, all use is unpriced
   Instant closed_until;           // periods before this are invoiced; late usage goes after it
   std::vector<ZoneChoice> later_zones;  // ascending
+  std::vector<Closing> closings;  // of periods whose lines are kept one by one, ascending
+  Instant folded_until;           // lines of periods before this are folded
   friend bool operator==(const Account&, const Account&) = default;
 };
-DESCRIBE(Account, zone, books, closed_until, later_zones)
+DESCRIBE(Account, zone, books, closed_until, later_zones, closings, folded_until)
 
 struct Level {
   Meter meter = Meter::gpu_time;
@@ -385,12 +397,16 @@ State part_of(const State& state, OrgId tenant);
 // The lines of a tenant's period, in order of their keys.
 std::vector<std::pair<LineKey, Line>> lines_of(const State& state, OrgId tenant, Instant period);
 
+// The line that `key` is folded into: no job and no key of a caller are told apart any more.
+LineKey fold_key(LineKey key);
+
 // The postings of an event: empty for events that post nothing.
 const std::vector<Posting>& postings_of(const Event& event);
 // What postings take from budgets: money by currency, GPU time, tokens. Unpriced money is 0.
 Spend spend_of(const std::vector<Posting>& postings);
 
-// Rates every line again from its aggregate quantity. Empty: all agree; else what does not.
+// Rates every line again from its aggregate quantity, but for folded ones, which are sums of rated
+// lines. Empty: all agree; else what does not.
 std::string audit(const State& state, const pricing::State& prices);
 
 }  // namespace bessemer::metering

@@ -226,6 +226,67 @@ TEST(Metering, LateUsageOfAClosedMonthGoesToTheNextAtItsOwnPrice) {
   EXPECT_EQ(to_text(june[1].second.amount), "7.2 USD");
 }
 
+// Fourteen months after a period was invoiced its lines are one of each kind; what they sum up to
+// stays to the nano.
+TEST(Metering, LinesOfLongAgoAreFolded) {
+  Desk desk = opened();
+  const Instant may = utc("2026-05-01T00:00:00Z"), june = utc("2026-06-01T00:00:00Z");
+  desk.now = june + days(2);
+  std::uint64_t sequence = 0;
+  const auto use = [&](Usage usage, std::uint64_t job, std::uint64_t key) {
+    usage.subject.workload = {7, job};
+    usage.payer.key = {8, key};
+    EXPECT_EQ(desk.said(Record{"s", ++sequence, {usage}}), "done");
+  };
+  for (std::uint64_t job = 1; job <= 20; ++job) {
+    // 112.5 nano, rounded to 112: the sum of lines is not the rate of their sum.
+    use(tokens(3, start), job, job % 4);
+    use(gpu(1000, start, start + hours(1)), job, 0);
+    use(gpu(1000, june, june + hours(1)), job, 0);
+  }
+  const auto sum_of = [&](Instant period) {
+    Wide sum = 0;
+    for (const auto& [key, line] : lines_of(desk.state, tenant, period)) sum += line.amount.nano;
+    return sum;
+  };
+  const auto close = [&](std::string_view until, Instant at) {
+    desk.now = at;
+    EXPECT_EQ(desk.said(ClosePeriod{tenant, utc(until)}), "done");
+  };
+  const Wide may_sum = sum_of(may), june_sum = sum_of(june);
+  EXPECT_EQ(lines_of(desk.state, tenant, may).size(), 40u);
+  const Instant invoiced = june + days(3);
+  close("2026-06-01T00:00:00Z", invoiced);
+  State replayed = desk.state;
+  close("2026-07-01T00:00:00Z", june + days(60));
+  close("2027-08-01T00:00:00Z", invoiced + lines_kept - Duration{1});
+  EXPECT_EQ(lines_of(desk.state, tenant, may).size(), 40u);
+  close("2027-09-01T00:00:00Z", utc("2027-09-05T00:00:00Z"));  // June: invoiced on the 31st of July
+  ASSERT_EQ(lines_of(desk.state, tenant, may).size(), 2u);
+  EXPECT_EQ(lines_of(desk.state, tenant, june).size(), 20u);
+  EXPECT_EQ(sum_of(may), may_sum);
+  EXPECT_EQ(sum_of(june), june_sum);
+  const auto [key, line] = lines_of(desk.state, tenant, may)[0];
+  EXPECT_EQ(key.project, project);
+  EXPECT_EQ(key.key, KeyId{});
+  EXPECT_EQ(key.subject.workload, WorkloadId{});
+  EXPECT_EQ(desk.line(Meter::output_tokens, "2026-05").quantity, 60);
+  EXPECT_EQ(desk.line(Meter::gpu_time, "2026-05").last, start + hours(1));
+  EXPECT_EQ(find(desk.state, tenant)->folded_until, june);
+  EXPECT_EQ(audit(desk.state, desk.prices), "");
+  EXPECT_EQ(codec::encode(*codec::decode<State>(codec::encode(desk.state))),
+            codec::encode(desk.state));
+  // The same facts again fold the same.
+  const std::pair<std::string_view, Instant> facts[] = {
+      {"2026-07-01T00:00:00Z", june + days(60)},
+      {"2027-08-01T00:00:00Z", invoiced + lines_kept - Duration{1}},
+      {"2027-09-01T00:00:00Z", utc("2027-09-05T00:00:00Z")}};
+  for (const auto& [until, at] : facts) {
+    apply(replayed, MeteringPeriodClosed{tenant, utc(until)}, {.now = at, .occurred_at = at});
+  }
+  EXPECT_EQ(codec::encode(replayed), codec::encode(desk.state));
+}
+
 TEST(Metering, ChangesBooksAheadAndInOneCurrency) {
   Desk desk = opened();
   const pricing::Publish discount{.id = {9, 50}, .name = "discount", .currency = usd,

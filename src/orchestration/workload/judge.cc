@@ -147,6 +147,9 @@ Result<Events> decide(const State& state, const Submit& command, const Context&)
     if (known->spec == spec) return Events{};
     return conflict("this id names another workload").at("workload");
   }
+  if (find_former(state, command.workload) != nullptr) {
+    return conflict("this id names a workload that has ended").at("workload");
+  }
   return Events{Submitted{command.workload, std::move(spec)}};
 }
 

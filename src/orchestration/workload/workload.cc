@@ -116,6 +116,26 @@ void change(State& state, const Requeued& event, const Context& context) {
   ++(event.retry ? workload.retries : workload.interruptions);
 }
 
+// A rule of the facts alone, so that a replay lets go of the same: the project's first to end makes
+// room for the one that ended now.
+void let_go(State& state, OrgId project, Instant now) {
+  ByEnd& finished = state.finished[project];
+  while (finished.size() > kept_finished) {
+    const auto [at, id] = *finished.begin();
+    const Workload& workload = known(state, id);
+    state.former[id] = Former{project, workload.spec.name.value_or(""), workload.phase, at};
+    state.former_by_end.emplace(at, id);
+    state.by_project.at(project).erase(id);
+    state.workloads.erase(id);
+    finished.erase(finished.begin());
+  }
+  ByEnd& former = state.former_by_end;
+  while (!former.empty() && former.begin()->first < now - former_kept) {
+    state.former.erase(former.begin()->second);
+    former.erase(former.begin());
+  }
+}
+
 void change(State& state, const Finished& event, const Context& context) {
   Workload& workload = known(state, event.workload);
   if (workload.phase != Phase::queued) {
@@ -128,6 +148,9 @@ void change(State& state, const Finished& event, const Context& context) {
   workload.reason = event.reason;
   workload.detail = event.detail;
   state.live.erase(event.workload);
+  const OrgId project = workload.spec.project;
+  state.finished[project].emplace(context.now, event.workload);
+  let_go(state, project, context.now);
 }
 
 void change(State& state, const HeldBack& event, const Context&) {
@@ -177,6 +200,11 @@ void apply(State& state, const Event& event, const Context& context) {
 const Workload* find(const State& state, WorkloadId id) {
   const auto at = state.workloads.find(id);
   return at == state.workloads.end() ? nullptr : &at->second;
+}
+
+const Former* find_former(const State& state, WorkloadId id) {
+  const auto at = state.former.find(id);
+  return at == state.former.end() ? nullptr : &at->second;
 }
 
 const Task* find_task(const Workload& workload, TaskId task) {

@@ -122,15 +122,34 @@ struct Workload {
 DESCRIBE(Workload, id, spec, phase, generation, submitted_at, queued_at, not_before, held,
          submitted_by, retries, interruptions, finished_at, reason, detail, attempts)
 
-constexpr std::size_t kept_attempts = 16;  // older ones are in the journal only
+constexpr std::size_t kept_attempts = 16;      // older ones are in the journal only
+// Of one project, the last that ended. Older ones are in the journal only; what is left of them is
+// a Former, for as long as a statement may still name them one by one: 16 months.
+constexpr std::size_t kept_finished = 10'000;
+constexpr Duration former_kept = days(490);
+
+// What is left of a workload whose record was let go.
+struct Former {
+  OrgId project;
+  std::string name;
+  Phase phase = Phase::succeeded;
+  Instant finished_at;
+  friend bool operator==(const Former&, const Former&) = default;
+};
+DESCRIBE(Former, project, name, phase, finished_at)
+
+using ByEnd = std::set<std::pair<Instant, WorkloadId>>;  // the first to end first
 
 struct State {
   std::map<WorkloadId, Workload> workloads;
   std::set<WorkloadId> live;                          // not final
   std::map<OrgId, std::set<WorkloadId>> by_project;
+  std::map<OrgId, ByEnd> finished;                    // at most kept_finished of each project
+  std::map<WorkloadId, Former> former;
+  ByEnd former_by_end;
   friend bool operator==(const State&, const State&) = default;
 };
-DESCRIBE(State, workloads, live, by_project)
+DESCRIBE(State, workloads, live, by_project, finished, former, former_by_end)
 
 // ---- commands
 
@@ -332,7 +351,10 @@ void apply(State& state, const Event& event, const Context& context);
 
 // ---- questions
 
+// Null when unknown, or let go.
 const Workload* find(const State& state, WorkloadId id);
+// Null when unknown, or kept whole.
+const Former* find_former(const State& state, WorkloadId id);
 
 // The id of task `index`: the same in every attempt, so that its directory and checkpoints are.
 inline TaskId task_id(WorkloadId workload, std::uint32_t index) {

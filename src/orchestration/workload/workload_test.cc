@@ -392,6 +392,48 @@ TEST(Workload, TextFromOutsideIsBoundedAndReadable) {
   EXPECT_EQ(story.of(other).detail, "?!");
 }
 
+// The state does not grow with all that ever ran; what is let go is a rule of the facts alone.
+TEST(Workload, OfEachProjectTheLastThatEndedAreKept) {
+  constexpr std::size_t more = 5;
+  Story story;
+  const OrgId other{1, 2};
+  Spec elsewhere = minimal();
+  elsewhere.project = other;
+  const WorkloadId quiet = story.submit(elsewhere);
+  story.tell(Cancel{quiet, {}});
+  const WorkloadId queued = story.submit(minimal());  // older than all that end
+  std::vector<WorkloadId> ids;
+  for (std::size_t i = 0; i < kept_finished + more; ++i) {
+    Spec spec = minimal();
+    spec.name = "job-" + std::to_string(i);
+    ids.push_back(story.submit(spec));
+    story.now = story.now + milliseconds(1);
+    story.tell(Cancel{ids.back(), {}});
+  }
+  EXPECT_EQ(story.state.workloads.size(), kept_finished + 2);
+  EXPECT_EQ(story.state.by_project.at(project).size(), kept_finished + 1);
+  EXPECT_EQ(story.state.finished.at(project).size(), kept_finished);
+  EXPECT_EQ(story.state.former.size(), more);
+  EXPECT_EQ(story.phase(queued), Phase::queued);
+  EXPECT_EQ(story.phase(quiet), Phase::cancelled);
+  EXPECT_EQ(find(story.state, ids[more - 1]), nullptr);
+  EXPECT_EQ(story.phase(ids[more]), Phase::cancelled);
+  EXPECT_EQ(find_former(story.state, ids[more]), nullptr);
+  const Former* const former = find_former(story.state, ids[0]);
+  ASSERT_NE(former, nullptr);
+  EXPECT_EQ(*former, (Former{project, "job-0", Phase::cancelled,
+                             Instant{} + hours(1) + milliseconds(1)}));
+  EXPECT_EQ(story.tell(Submit{ids[0], minimal()}),
+            "workload: this id names a workload that has ended");
+  EXPECT_EQ(*codec::decode<State>(codec::encode(story.state)), story.state);
+  // Once no statement can name them one by one, nothing is left of them.
+  story.now = story.now + former_kept;
+  story.tell(Cancel{queued, {}});
+  EXPECT_TRUE(story.state.former.empty());
+  EXPECT_TRUE(story.state.former_by_end.empty());
+  EXPECT_EQ(story.state.workloads.size(), kept_finished + 1);
+}
+
 // ---- by seed
 
 const Reason reasons[] = {Reason::completed, Reason::exit_code,   Reason::lost,
