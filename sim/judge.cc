@@ -94,16 +94,20 @@ std::string judge_counters(const budget::State& budgets) {
   return {};
 }
 
-// What the lines say was charged has moved in the ledger: receivables owe exactly that.
+// What the lines say was charged has moved in the ledger: receivables owe exactly that, and wallets
+// have so much less than was paid into them.
 std::string judge_charges(const factory::State& state) {
   std::map<Currency, Wide> lines, moved;
   for (const auto& [key, line] : state.metering.lines) {
     lines[line.amount.currency] += line.amount.nano;
   }
   for (const auto& [id, account] : state.ledger.accounts) {
-    if (account.kind == ledger::AccountKind::receivable ||
-        account.kind == ledger::AccountKind::endpoint_cost) {
-      moved[account.currency] -= account.balance;
+    switch (account.kind) {
+      case ledger::AccountKind::receivable:
+      case ledger::AccountKind::endpoint_cost:
+      case ledger::AccountKind::wallet:
+      case ledger::AccountKind::payments: moved[account.currency] -= account.balance; break;
+      default: break;
     }
   }
   for (const auto& [currency, nano] : lines) {
@@ -146,9 +150,6 @@ std::string judge_rest(const factory::State& state) {
   }
   for (const auto& [id, endpoint] : state.deployment.endpoints) {
     if (!endpoint.running.empty()) return "a replica of " + to_text(id) + " is left";
-  }
-  for (const auto& [id, hold] : state.ledger.holds) {
-    if (hold.state == ledger::HoldState::open) return "a hold of the ledger is left";
   }
   for (const auto& [id, windows] : state.budget.counters) {
     for (const auto& [window, counters] : windows) {

@@ -26,8 +26,12 @@ bool may_change_a_refusal(const factory::Event& event) {
          std::holds_alternative<tenant::Event>(event) || std::holds_alternative<site::Event>(event);
 }
 
-// After it running work may match another set of budgets.
+// After it running work may match another set of budgets: a tenant's new wallet is one.
 bool is_other_budget(const factory::Event& event) {
+  if (const auto* booked = std::get_if<ledger::Event>(&event)) {
+    const auto* opened = std::get_if<ledger::AccountOpened>(booked);
+    return opened != nullptr && opened->account.kind == ledger::AccountKind::wallet;
+  }
   const auto* of = std::get_if<budget::Event>(&event);
   return of != nullptr && (std::holds_alternative<budget::BudgetSet>(*of) ||
                            std::holds_alternative<budget::BudgetRemoved>(*of));

@@ -90,6 +90,51 @@ TEST(Money, WhatEndedForWantOfMoneyGoesOnOnceThereIsSome) {
   EXPECT_EQ(stage.phase(job), "starting") << workload::sentence(stage.job(job));
 }
 
+// A tenant that pays in advance never runs past its wallet; topped up, it goes on.
+TEST(Money, AWalletStopsWhatRunsBeforeItIsEmpty) {
+  Stage stage;
+  std::uint64_t drawn = 0;
+  const auto pay = [&](std::int64_t euros) {
+    stage.ask(factory::OwnCommand(
+        factory::TopUp{tenant_id, TransferId{77, ++drawn}, {Wide{euros} * unit, euro}}));
+  };
+  pay(2);  // one quantum of eight accelerators costs 1.67: a second is not paid
+  const auto balance = [&] {
+    return ledger::find(stage.engine->state().ledger, tenant_id, ledger::AccountKind::wallet, euro)
+        ->balance;
+  };
+  const WorkloadId job = stage.start_job(8);
+  for (int i = 0; i < 80; ++i) {
+    stage.settle();
+    ASSERT_GE(balance(), 0) << i;
+    stage.pass(seconds(10));
+  }
+  ASSERT_EQ(stage.phase(job), "queued");
+  EXPECT_EQ(stage.job(job).reason, workload::Reason::unpaid);
+  EXPECT_LT(balance(), 2 * unit);
+  EXPECT_TRUE(stage.engine->state().budget.holds.empty());
+  pay(1000);
+  stage.settle();
+  EXPECT_EQ(stage.phase(job), "starting") << workload::sentence(stage.job(job));
+}
+
+// What ran before there was the wallet is held in it at once, not at some later renewal.
+TEST(Money, TheFirstTopUpReachesWhatRuns) {
+  Stage stage;
+  const WorkloadId job = stage.start_job(8);
+  for (int i = 0; i < 4; ++i) {
+    stage.settle();
+    stage.pass(seconds(10));
+  }
+  ASSERT_EQ(stage.phase(job), "running");
+  EXPECT_FALSE(stage.job(job).last()->paid_until);
+  stage.ask(factory::OwnCommand(
+      factory::TopUp{tenant_id, TransferId{77, 1}, {Wide{1000} * unit, euro}}));
+  stage.settle();
+  EXPECT_TRUE(stage.job(job).last()->hold);
+  EXPECT_TRUE(stage.job(job).last()->paid_until);
+}
+
 TEST(Money, WhatABudgetRefusedIsProposedAgainInItsNextWindow) {
   Stage stage;
   stage.set_budget(1, budget::Term::monthly);

@@ -77,7 +77,7 @@ DESCRIBE(TenantEntry, tenant, books)
 struct Configuration {
   std::uint64_t from = 0;     // the version a delta starts from; 0: this is everything
   std::uint64_t version = 0;  // the version it leads to
-  std::uint64_t budgets = 0;  // changes whenever a budget is made, changed or removed
+  std::uint64_t budgets = 0;  // changes whenever a budget or wallet is made, changed or removed
   std::vector<KeyEntry> keys;
   std::vector<EndpointEntry> endpoints;
   std::vector<TenantEntry> tenants;

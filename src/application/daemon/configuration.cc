@@ -102,7 +102,7 @@ control::Configuration configuration_of(const factory::State& state,
   for (const auto& [name, versions] : state.pricing.books) {
     made.prices.insert(made.prices.end(), versions.begin(), versions.end());
   }
-  // Another number whenever a budget is made, changed or removed.
+  // Another number whenever a budget is made, changed or removed, or a tenant gets its wallet.
   const Digest budgets = sha256(codec::encode(state.budget.budgets));
   std::memcpy(&made.budgets, budgets.bytes.data(), sizeof made.budgets);
   return made;
@@ -112,6 +112,10 @@ bool concerns_gateways(const factory::Event& event) {
   if (const auto* money = std::get_if<budget::Event>(&event)) {
     return std::holds_alternative<budget::BudgetSet>(*money) ||
            std::holds_alternative<budget::BudgetRemoved>(*money);
+  }
+  if (const auto* booked = std::get_if<ledger::Event>(&event)) {
+    const auto* opened = std::get_if<ledger::AccountOpened>(booked);
+    return opened != nullptr && opened->account.kind == ledger::AccountKind::wallet;
   }
   if (const auto* usage = std::get_if<metering::Event>(&event)) {
     return std::holds_alternative<metering::MeteringAccountSet>(*usage);

@@ -244,21 +244,9 @@ Result<Zone> Daemon::zone(std::string_view name) const {
   return read_tzif(name, bytes, clock_.now() + known_ahead);
 }
 
-// What nobody will resolve any more is resolved by its time.
-void Daemon::expire() {
-  if (gateways_) gateways_->maintain();
-  const Instant now = clock_.now();
-  const auto next = ledger::next_expiry(engine_->state().ledger);
-  if (!next || *next > now) return;
-  Context context;
-  context.now = context.occurred_at = now;
-  context.origin = Origin::decided;
-  (void)engine_->submit(ledger::Command(ledger::ExpireHolds{}), context).has_value();
-}
-
 void Daemon::maintain() {
   api_->tick();
-  expire();
+  if (gateways_) gateways_->maintain();
   snapshots_->look();
   // Compressing sealed segments takes as long as it takes: not on the loop.
   store_->post([journal = &engine_->journal()](artifact::Store&) -> StoreThread::Then {

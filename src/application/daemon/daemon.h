@@ -55,7 +55,6 @@ class Daemon final : api::Standing {
   void act();
   void act_soon();
   void maintain();
-  void expire();
   std::vector<api::GatewayStanding> gateways() const override { return gateways_->list(); }
   executor::Capabilities isolation() const override { return executor_->capabilities(); }
   std::uint64_t lost_metrics() const override { return bytes_->lost_metrics(); }

@@ -21,7 +21,10 @@ struct Apply {
   void operator()(const quota::Event& e) { quota::apply(state.quota, e, context); }
   void operator()(const secret::Event& e) { secret::apply(state.secret, e, context); }
   void operator()(const pricing::Event& e) { pricing::apply(state.pricing, e, context); }
-  void operator()(const ledger::Event& e) { ledger::apply(state.ledger, e, context); }
+  void operator()(const ledger::Event& e) {
+    ledger::apply(state.ledger, e, context);
+    follow_wallets(state, e);
+  }
   void operator()(const budget::Event& e) { budget::apply(state.budget, e, context); }
   void operator()(const metering::Event& e) { metering::apply(state.metering, e, context); }
   void operator()(const lease::Event& e) {

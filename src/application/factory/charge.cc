@@ -53,11 +53,7 @@ Route route_of(const State& state, const metering::LineKey& line, Currency curre
     return {account_id(line.tenant, AccountKind::endpoint_cost, currency, line.subject.endpoint),
             earner};
   }
-  const ledger::Account* const wallet =
-      ledger::find(state.ledger, line.tenant, AccountKind::wallet, currency);
-  return {wallet != nullptr ? wallet->id
-                            : account_id(line.tenant, AccountKind::receivable, currency),
-          earner};
+  return {payer_account(state, line.tenant, currency), earner};
 }
 
 // Whether the replicas of an endpoint are borne by its cost account.
@@ -148,6 +144,7 @@ budget::Spender spender_of(const State& state, const workload::Workload& workloa
     const pipeline::Run* const run = pipeline::find(state.pipeline, *workload.spec.pipeline_run);
     if (run != nullptr) spender.pipeline = run->pipeline;
   }
+  spender.spares_wallet = payer_of(state, workload).bearer == metering::Bearer::endpoint;
   return spender;
 }
 
@@ -230,12 +227,21 @@ const ledger::Account* wallet_of(const State& state, OrgId tenant, Instant now) 
 
 Result<void> check_wallet(const State& state, OrgId tenant, Instant now) {
   const ledger::Account* const wallet = wallet_of(state, tenant, now);
-  if (wallet == nullptr || wallet->may_be_negative || ledger::available(*wallet) > 0) return {};
-  return exhausted("the wallet of '" + tenant::path_of(state.tenant, tenant) + "' has " +
-                   to_text(Money{ledger::available(*wallet), wallet->currency}) + " left")
-      .because("balance_exhausted")
-      .fix("top it up");
+  if (wallet == nullptr || wallet->balance > 0) return {};
+  return exhausted("the wallet of \"" + tenant::path_of(state.tenant, tenant) + "\" has " +
+                   to_text(Money{wallet->balance, wallet->currency}) + " left")
+      .because(std::string(budget::balance_exhausted))
+      .fix("top the wallet up: bessemer wallet top-up");
 }
+
+AccountId payer_account(const State& state, OrgId tenant, Currency currency) {
+  const ledger::Account* const wallet =
+      ledger::find(state.ledger, tenant, ledger::AccountKind::wallet, currency);
+  return wallet != nullptr ? wallet->id
+                           : account_id(tenant, ledger::AccountKind::receivable, currency);
+}
+
+BudgetId wallet_budget(AccountId wallet) { return derive_id<BudgetTag>(wallet, 1); }
 
 std::vector<metering::Posting> postings_of(const std::vector<metering::Event>& events) {
   std::vector<metering::Posting> postings;

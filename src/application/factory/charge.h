@@ -65,11 +65,17 @@ Result<void> book(const State& state, std::vector<Metered> metered, Batch& batch
 // All postings of these facts, in order.
 std::vector<metering::Posting> postings_of(const std::vector<metering::Event>& events);
 
-// Refuses new work, and more of what runs, when the tenant's wallet is empty. Without a wallet it
-// pays later. Errors: exhausted/balance_exhausted.
+// Refuses new work, and more of what runs, when the tenant's wallet is empty, also for what costs
+// nothing or is borne by an endpoint. Without a wallet it pays later. What work costs is held in the
+// wallet like in any budget: see budget::follow_wallet. Errors: exhausted/balance_exhausted.
 Result<void> check_wallet(const State& state, OrgId tenant, Instant now);
 // The tenant's wallet in the currency it is charged in; null: none.
 const ledger::Account* wallet_of(const State& state, OrgId tenant, Instant now);
+// Whose balance all that a tenant is charged comes from, and what it is given back goes to: its
+// wallet in that currency, from the first top-up on; else its receivable.
+AccountId payer_account(const State& state, OrgId tenant, Currency currency);
+// The prepaid budget behind a wallet.
+BudgetId wallet_budget(AccountId wallet);
 
 // Whether work that runs holds money on other budgets or windows than those that match by now: it
 // is to be renewed at once.

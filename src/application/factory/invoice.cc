@@ -13,10 +13,16 @@ ledger::TransferKind kind_of(const billing::Adjustment& adjustment) {
                                     : ledger::TransferKind::charge;
 }
 
+OrgId owner_of_account(const State& state, AccountId id) {
+  const ledger::Account* const account = ledger::find(state.ledger, id);
+  return account == nullptr ? OrgId{} : account->owner;
+}
+
 // What an adjustment moves: taxes to the tax account, all else between tenant and revenue.
-ledger::Transfer transfer_of(OrgId tenant, const billing::Adjustment& adjustment) {
+ledger::Transfer transfer_of(const State& state, OrgId tenant,
+                             const billing::Adjustment& adjustment) {
   const Currency currency = adjustment.amount.currency;
-  const AccountId payer = account_id(tenant, AccountKind::receivable, currency);
+  const AccountId payer = payer_account(state, tenant, currency);
   const AccountId other =
       account_id({}, adjustment.kind == billing::AdjustmentKind::tax ? AccountKind::tax
                                                                      : AccountKind::revenue,
@@ -50,6 +56,18 @@ Metered owner_of(const State& state, const std::string& interval, const metering
   metered.spender = spender_of(state, *found);
   if (found->last() != nullptr) metered.hold = found->last()->hold;
   return metered;
+}
+
+// A line of a period that ended before there was the tenant would have to be invoiced before all
+// others, and nobody would know why.
+Result<void> check_not_before(const State& state, OrgId tenant, Instant at) {
+  const tenant::Node* const node = tenant::find(state.tenant, tenant);
+  const metering::Account* const account = metering::find(state.metering, tenant);
+  if (node == nullptr || account == nullptr) return not_found("no such tenant").at("org");
+  const Period period = metering::period_of(state.metering, *account, at);
+  if (period.until > node->created_at) return {};
+  return invalid("must not end before there was the tenant, " + to_text(node->created_at))
+      .at("period");
 }
 
 // What is open is posted up to the period's end, booked and counted. Gives the tenant's metering
@@ -115,7 +133,7 @@ Result<Batch> judge_invoice(const State& state, const CloseInvoice& command,
     if (closed == nullptr) continue;
     for (const billing::Adjustment& adjustment : closed->invoice.adjustments) {
       if (!billing::is_made_by_closing(adjustment.kind)) continue;  // booked when it was made
-      move.transfers.push_back(transfer_of(closed->invoice.tenant, adjustment));
+      move.transfers.push_back(transfer_of(state, closed->invoice.tenant, adjustment));
     }
   }
   add(batch, std::move(invoiced));
@@ -132,7 +150,8 @@ Result<Batch> judge_billing(const State& state, const billing::Command& command,
   ADD(batch, billing::judge(state.billing, state.metering, command, context));
   const auto* adjust = std::get_if<billing::Adjust>(&command);
   if (adjust == nullptr || batch.events.empty()) return batch;
-  ledger::Transfer transfer = transfer_of(adjust->tenant, adjust->adjustment);
+  TRY(check_not_before(state, adjust->tenant, adjust->at));
+  ledger::Transfer transfer = transfer_of(state, adjust->tenant, adjust->adjustment);
   if (ledger::find(state.ledger, transfer.from) == nullptr ||
       ledger::find(state.ledger, transfer.to) == nullptr) {
     return conflict("the tenant is not charged in " +
@@ -140,10 +159,17 @@ Result<Batch> judge_billing(const State& state, const billing::Command& command,
         .at("adjustment.amount");
   }
   if (transfer.kind == ledger::TransferKind::credit_note) {
-    // Where the reference names an earlier transfer, no more is given back than it moved.
+    // Where the reference names an earlier transfer, no more is given back than it moved, and to
+    // the account it came from: the tenant may have got its wallet since.
     const auto original = from_text(std::type_identity<TransferId>{}, adjust->adjustment.reference);
-    const bool known = original && *original && state.ledger.transfers.contains(*original);
-    if (known) transfer.original = *original;
+    const auto known = original ? state.ledger.transfers.find(*original)
+                                : state.ledger.transfers.end();
+    if (known != state.ledger.transfers.end()) {
+      transfer.original = *original;
+      const bool own = known->second.to == transfer.from &&
+                       owner_of_account(state, known->second.from) == adjust->tenant;
+      if (own) transfer.to = known->second.from;
+    }
     ADD(batch, ledger::judge(state.ledger,
                              ledger::Command(ledger::IssueCreditNote{std::move(transfer)}),
                              context));

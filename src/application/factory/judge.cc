@@ -1,7 +1,4 @@
 // Dispatch of judge: from a command to the part that knows its ladder.
-#include <algorithm>
-
-#include "application/factory/charge.h"
 #include "application/factory/factory.h"
 #include "application/factory/ladder.h"
 
@@ -13,10 +10,6 @@ Result<Batch> only(Result<std::vector<ModuleEvent>> events) {
   Batch batch;
   ADD(batch, std::move(events));
   return batch;
-}
-
-bool costs_money(const Spend& spend) {
-  return std::ranges::any_of(spend.money, [](const auto& one) { return one.second > 0; });
 }
 
 struct JudgeOwn {
@@ -83,11 +76,6 @@ struct Judge {
     if (const auto* lost = std::get_if<lease::WriteOff>(&c)) {
       return judge_write_off(state, *lost, context);
     }
-    if (const auto* borrow = std::get_if<lease::Borrow>(&c)) {
-      if (!borrow->spender.path.empty() && costs_money(borrow->need)) {
-        TRY(check_wallet(state, borrow->spender.path.front(), context.now));
-      }
-    }
     TRY_ASSIGN(auto decision, lease::judge(state.lease, state.budget, c, context));
     Batch batch;
     add(batch, std::move(decision.events));
@@ -139,6 +127,7 @@ struct Judge {
 Result<Batch> judge(const State& state, const Command& command, const Context& context) {
   TRY_ASSIGN(Batch batch, std::visit(Judge{state, context}, command));
   TRY(count_things(state, batch, context));
+  TRY(recall_for_wallets(state, batch, context));
   return batch;
 }
 

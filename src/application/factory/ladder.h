@@ -26,6 +26,9 @@ void apply_own(State& state, const RequestNoted& noted, const Context& context);
 void apply_own(State& state, const RequestAnswered& answered, const Context& context);
 void apply_own(State& state, const FactoryRestored& restored, const Context& context);  // life.cc
 
+// Tells budgets what is in the wallets that a fact of the ledger has moved.         wallet.cc
+void follow_wallets(State& state, const ledger::Event& event);
+
 // ---- the parts of judge, by noun; each in the .cc file of its name
 
 Result<Batch> judge_tenant(const State&, const tenant::Command&, const Context&);   // tenants.cc
@@ -60,6 +63,8 @@ Result<Batch> judge_change_endpoint(const State&, const ChangeEndpoint&, const C
 // Counts what a batch makes and ends against the quotas of its nodes.                 counted.cc
 // Errors: exhausted, unless the batch is a closing one.
 Result<void> count_things(const State& state, Batch& batch, const Context& context);
+// Recalls what is lent of a wallet that the batch leaves with less than is set aside.     wallet.cc
+Result<void> recall_for_wallets(const State& state, Batch& batch, const Context& context);
 Result<Batch> judge_artifact(const State&, const artifact::Command&, const Context&);  // storage.cc
 Result<Batch> judge_dataset(const State&, const dataset::Command&, const Context&);
 Result<Batch> judge_life(const State&, const BeginLife&, const Context&);           // life.cc

@@ -104,13 +104,17 @@ class Filling {
       if (available >= budget::unbounded) continue;
       const Wide cost =
           amount_of(*spend, budget->unit, budget->currency) * found.spec.tasks.value_or(1);
-      pending.costs.push_back({limit_index(*budget, available), cost > 0 ? cost : 1});
+      pending.costs.push_back({limit_index(*budget, class_of(found), available),
+                               cost > 0 ? cost : 1});
     }
   }
 
-  std::uint32_t limit_index(const budget::Budget& budget, Wide available) {
+  // Classes of work may go differently far in one budget. What one takes the other does not see
+  // before it is proposed: then it is judged.
+  std::uint32_t limit_index(const budget::Budget& budget, budget::WorkloadClass of,
+                            Wide available) {
     const auto [at, fresh] = limits_.try_emplace(
-        budget.id, static_cast<std::uint32_t>(snapshot_.spend_limits.size()));
+        {budget.id, of}, static_cast<std::uint32_t>(snapshot_.spend_limits.size()));
     if (fresh) snapshot_.spend_limits.push_back({budget.scope.node, available});
     return at->second;
   }
@@ -196,7 +200,7 @@ class Filling {
   std::map<std::string, std::uint32_t> pools_;
   std::map<NodeId, std::uint32_t> node_index_;
   std::map<OrgId, std::uint32_t> queue_index_;
-  std::map<BudgetId, std::uint32_t> limits_;
+  std::map<std::pair<BudgetId, budget::WorkloadClass>, std::uint32_t> limits_;
 };
 
 }  // namespace

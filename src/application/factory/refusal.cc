@@ -8,8 +8,7 @@ namespace bessemer::factory {
 Refusal refusal_of(const State& state, const Launch& launch, const Error& error, Instant now) {
   Refusal refusal{to_text(error), {}};
   const workload::Workload* const found = workload::find(state.workload, launch.workload);
-  const bool of_budgets = error.reason == "budget_exhausted" || error.reason == "budget_lent";
-  if (found == nullptr || !of_budgets) return refusal;
+  if (found == nullptr || !budget::is_of_money(error.reason)) return refusal;
   const auto spend = spend_of_launch(state, *found, launch, now);
   if (!spend) return refusal;
   refusal.budgets =
@@ -20,18 +19,20 @@ Refusal refusal_of(const State& state, const Launch& launch, const Error& error,
 std::string refusal_for(const State& state, const access::Caller& viewer, const Refusal& refusal,
                         Instant now) {
   if (refusal.budgets.empty()) return refusal.said;
-  std::vector<budget::Exhausted> readable;
+  std::vector<budget::Exhausted> readable, hidden;
   for (const budget::Exhausted& one : refusal.budgets) {
     const auto path = tenant::ancestors(state.tenant, one.scope.node);
-    const auto decision = access::decide(state.access, viewer, path, access::Resource::budget,
-                                         access::Action::read, now);
-    if (decision.verdict == access::Verdict::allowed) readable.push_back(one);
+    const auto resource = one.prepaid ? access::Resource::ledger : access::Resource::budget;
+    const auto decision =
+        access::decide(state.access, viewer, path, resource, access::Action::read, now);
+    (decision.verdict == access::Verdict::allowed ? readable : hidden).push_back(one);
   }
-  if (readable.size() == refusal.budgets.size()) return refusal.said;
+  if (hidden.empty()) return refusal.said;
   std::string sentence;
   if (!readable.empty()) sentence = budget::refusal(readable).what + "; and ";
-  const std::size_t hidden = refusal.budgets.size() - readable.size();
-  sentence += hidden == 1 ? "a budget above the project has" : "budgets above the project have";
+  if (hidden.size() > 1) sentence += "budgets above the project have";
+  else sentence += hidden.front().prepaid ? "the tenant's wallet has"
+                                          : "a budget above the project has";
   return sentence + " too little left; ask those who look after it";
 }
 

@@ -68,6 +68,37 @@ TEST(Billing, exactly_as_many_as_the_budget_pays_are_served) {
   EXPECT_TRUE(factory.wait([&] { return factory.plane->refusals.size() == 150; }));
 }
 
+// No budget: a tenant that pays in advance is stopped by its wallet, and served again once there is
+// money in it.
+TEST(Billing, exactly_as_many_as_the_wallet_pays_are_served) {
+  Factory factory;
+  EXPECT_EQ(factory.chat("say 1")->status, 200);  // it pays later, so far
+  ASSERT_TRUE(factory.all_billed(1));
+  const Wide before = factory.run([&] { return factory.plane->billed_money(); });
+  factory.run([&] {
+    auto& prices = factory.plane->configuration.prices.front().prices;
+    for (auto& price : prices) price.amount.nano = price.meter == pricing::Meter::requests
+                                                       ? Wide{100'000'000} : Wide{0};
+    factory.plane->top_up(before + 500'000'000);
+    factory.plane->publish();
+  });
+  ASSERT_TRUE(factory.wait_configured());
+  const auto served = [&] {
+    int count = 0;
+    while (factory.chat("say 1", R"(,"max_tokens":20)")->status == 200) ++count;
+    return count;
+  };
+  EXPECT_EQ(served(), 5);
+  const auto refused = factory.chat("say 1");
+  EXPECT_EQ(refused->status, 429) << refused->body;
+  EXPECT_EQ(*refused->find("x-should-retry"), "false");
+  EXPECT_NE(refused->body.find("the wallet of"), std::string::npos) << refused->body;
+  EXPECT_NE(refused->body.find("bessemer wallet top-up"), std::string::npos) << refused->body;
+  factory.run([&] { factory.plane->top_up(200'000'000); });
+  EXPECT_EQ(served(), 2);
+  ASSERT_TRUE(factory.all_billed(8));
+}
+
 TEST(Billing, cancels_the_engine_when_the_client_leaves_and_bills_what_was_produced) {
   Factory factory;
   struct Leave final : server::AnswerSink {

@@ -78,6 +78,8 @@ class Plane {
     sessions_.clear();
   }
   void add_budget(Wide nano);
+  // Into the tenant's wallet; the first makes it. What is counted leaves it.
+  void top_up(Wide nano);
   void publish() {
     ++configuration.version;
     for (auto& session : sessions_) session->say(configuration);
@@ -144,6 +146,7 @@ class Plane {
   void ship(Session& from, const control::UsageShipped& shipped);
   void lend(Session& from, const control::LeaseRequest& request);
   control::KeyClaimed claim(const control::ClaimKey& asked);
+  void follow_wallet();
 
   real::Loop& loop_;
   const world::Clock& clock_;
@@ -152,6 +155,7 @@ class Plane {
   std::vector<std::unique_ptr<Session>> sessions_;
   std::map<std::uint64_t, journal::Head> heads_;
   std::uint64_t budget_count_ = 0, lease_count_ = 0;
+  std::optional<Wide> paid_in_;
 };
 
 // ---- all of it together, on one loop in one thread

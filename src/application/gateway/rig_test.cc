@@ -85,6 +85,18 @@ void Plane::add_budget(Wide nano) {
   ++configuration.budgets;
 }
 
+void Plane::follow_wallet() {
+  if (!paid_in_) return;
+  budget::follow_wallet(budgets,
+                        {BudgetId{6, 1000}, tenant, "acme", usd, *paid_in_ - billed_money()});
+}
+
+void Plane::top_up(Wide nano) {
+  if (!paid_in_) ++configuration.budgets;
+  paid_in_ = paid_in_.value_or(0) + nano;
+  follow_wallet();
+}
+
 void Plane::take(Session& from, const control::FromGateway& message) {
   if (const auto* hello = std::get_if<control::Hello>(&message)) {
     from.gateway = GatewayId{5, 5};
@@ -146,6 +158,7 @@ void Plane::lend(Session& from, const control::LeaseRequest& request) {
     answer.outcome = control::LeaseOutcome::refused;
     answer.reason = decision.error().reason;
     answer.what = decision.error().what;
+    answer.remedy = decision.error().remedy;
   } else {
     answer.outcome = decision->outcome == lease::Outcome::done ? control::LeaseOutcome::granted
                                                                : control::LeaseOutcome::wait;
@@ -192,6 +205,7 @@ void Plane::ship(Session& from, const control::UsageShipped& shipped) {
   }
   const auto reported = decide(report);
   ASSERT_TRUE(reported) << to_text(reported.error());
+  follow_wallet();
   EXPECT_EQ(lease::audit(leases, budgets), "");
   from.say(control::UsageAcknowledged{shipped.epoch, head->sequence});
 }

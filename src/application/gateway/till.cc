@@ -247,7 +247,7 @@ void Till::answered(const control::LeaseAnswer& answer) {
     }
     case control::LeaseOutcome::refused: {
       Error error = exhausted(answer.what).fix(answer.remedy).because(answer.reason);
-      if (answer.reason != "budget_exhausted") error.code = Code::unavailable;
+      if (!budget::is_of_money(answer.reason)) error.code = Code::unavailable;
       refuse_first(kind, error);
     }
   }

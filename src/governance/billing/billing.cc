@@ -102,7 +102,7 @@ const Adjustment* adjustment_of(const State& state, OrgId tenant, TransferId id)
 }
 
 Result<Events> judge_one(const State& state, const metering::State& usage, const Adjust& command,
-                         const Context&) {
+                         const Context& context) {
   if (auto sound = check_adjustment(command.adjustment); !sound) {
     return std::move(sound).error().within("adjustment");
   }
@@ -115,7 +115,10 @@ Result<Events> judge_one(const State& state, const metering::State& usage, const
     return conflict("an adjustment with this id has other content").at("adjustment.id");
   }
   if (invoice_of(state, command.tenant, period) != nullptr) {
-    return conflict("the period is invoiced").at("at").fix("correct it in the next one");
+    return conflict("the period is invoiced").at("period").fix("correct it in the next one");
+  }
+  if (command.at > context.now + max_adjust_ahead) {
+    return invalid("must be at most 366 days ahead").at("period");
   }
   if (open.size() >= max_adjustments) return exhausted("the period has 10000 adjustments already");
   if (open.empty() && state.adjustments.size() >= max_open_periods) {

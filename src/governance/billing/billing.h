@@ -30,6 +30,7 @@ constexpr std::size_t max_adjustments = 10'000;  // of one tenant's period
 constexpr std::size_t max_description = 256;
 constexpr std::uint32_t max_tax_ppm = 1'000'000;
 constexpr std::size_t max_open_periods = 1'000'000;  // with adjustments, of all tenants
+constexpr Duration max_adjust_ahead = days(366);     // from now to what an adjustment is for
 
 enum class AdjustmentKind : std::uint8_t {
   credit,      // an incident, a courtesy: below zero
@@ -102,7 +103,8 @@ struct SetContract {
 };
 DESCRIBE(SetContract, tenant, contract)
 
-// Adds a line to the period that holds `at`. Refused once it is invoiced: correct the next one.
+// Adds a line to the period that holds `at`. Refused once it is invoiced (correct the next one),
+// and further ahead than max_adjust_ahead.
 struct Adjust {
   static constexpr std::string_view tag = "adjust";
   OrgId tenant;

@@ -58,8 +58,19 @@ AtLimit action_of(const Budget& budget, WorkloadClass of) {
   return AtLimit::notice_stop;
 }
 
-// How far the class may go in all; `unbounded` where it is not stopped.
-Wide ceiling(const Budget& budget, WorkloadClass of, Purpose purpose) {
+// What is in the wallet behind a prepaid budget.
+Wide funds_of(const State& state, const Budget& budget) {
+  const auto found = state.funds.find(budget.id);
+  return found == state.funds.end() ? Wide{0} : found->second;
+}
+
+// How far the class may go in all; `unbounded` where it is not stopped. What was used of a wallet
+// has left it already, so it may be used beside what is in it.
+Wide ceiling(const State& state, const Budget& budget, Instant window, WorkloadClass of,
+             Purpose purpose) {
+  if (budget.prepaid) {
+    return funds_of(state, budget) + counters_of(state, budget.id, window).used;
+  }
   const bool goes_on = purpose == Purpose::continuation;
   switch (action_of(budget, of)) {
     case AtLimit::notice_stop: return budget.limit;
@@ -70,15 +81,6 @@ Wide ceiling(const Budget& budget, WorkloadClass of, Purpose purpose) {
     case AtLimit::overdraft: return budget.limit + budget.overdraft;
   }
   return budget.limit;
-}
-
-Exhausted in_the_way(const State& state, const Budget& budget, const Leg& leg, WorkloadClass of,
-                     Purpose purpose) {
-  const Counters now = counters_of(state, budget.id, leg.window);
-  return {.budget = budget.id, .name = budget.name, .scope = budget.scope, .unit = budget.unit,
-          .currency = budget.currency, .limit = budget.limit, .used = now.used, .held = now.held,
-          .leased = now.leased, .asked = leg.amount,
-          .available = available(state, budget, leg.window, of, purpose)};
 }
 
 // What `hold` would give back of a window.
@@ -96,7 +98,7 @@ std::vector<Exhausted> misfits(const State& state, const std::vector<Leg>& legs,
   std::vector<Exhausted> found;
   for (const Leg& leg : legs) {
     const Budget& budget = state.budgets.at(leg.budget);
-    const Wide most = ceiling(budget, of, purpose);
+    const Wide most = ceiling(state, budget, leg.window, of, purpose);
     if (most == unbounded) continue;
     const Counters now = counters_of(state, leg.budget, leg.window);
     const Wide others = now.held - given_back(instead_of, leg);
@@ -139,6 +141,10 @@ Result<std::vector<Event>> judge_one(const State& state, const DefineZone& comma
 
 Result<void> check_budget(const State& state, const Budget& budget) {
   if (!budget.id) return invalid("must not be empty").at("id");
+  const Budget* const known = find(state, budget.id);
+  if (budget.prepaid || (known != nullptr && known->prepaid)) {
+    return conflict("a wallet has no limit but what is in it").fix("top it up");
+  }
   if (auto named = check_name(budget.name); !named) return std::move(named).error().at("name");
   if (!budget.scope.node) return invalid("must name an organisation node").at("scope.node");
   if ((budget.unit == SpendUnit::money) != (budget.currency != Currency{})) {
@@ -182,7 +188,8 @@ Result<std::vector<Event>> judge_one(const State& state, const Set& command, con
 }
 
 Result<std::vector<Event>> judge_one(const State& state, const Remove& command, const Context&) {
-  if (find(state, command.id) == nullptr) return not_found("no such budget").at("id");
+  const Budget* const found = find(state, command.id);
+  if (found == nullptr || found->prepaid) return not_found("no such budget").at("id");
   const auto windows = state.counters.find(command.id);
   if (windows != state.counters.end()) {
     for (const auto& [from, counters] : windows->second) {
@@ -487,6 +494,21 @@ void apply(State& state, const Event& event, const Context& at) {
   std::visit([&](const auto& one) { apply_one(state, one, at); }, event);
 }
 
+void follow_wallet(State& state, const Wallet& wallet) {
+  if (find(state, wallet.id) == nullptr) {
+    Budget budget;
+    budget.id = wallet.id;
+    budget.name = wallet.name;
+    budget.scope.node = wallet.tenant;
+    budget.currency = wallet.currency;
+    budget.term = Term::total;
+    budget.prepaid = true;
+    state.by_node[wallet.tenant].insert(wallet.id);
+    state.budgets.emplace(wallet.id, std::move(budget));
+  }
+  state.funds[wallet.id] = wallet.balance;
+}
+
 const Budget* find(const State& state, BudgetId id) {
   const auto found = state.budgets.find(id);
   return found == state.budgets.end() ? nullptr : &found->second;
@@ -518,7 +540,8 @@ std::vector<const Budget*> matching(const State& state, const Spender& spender) 
       const bool matches = (!scope.key || scope.key == spender.key) &&
                            (!scope.model || scope.model == spender.model) &&
                            (!scope.endpoint || scope.endpoint == spender.endpoint) &&
-                           (!scope.pipeline || scope.pipeline == spender.pipeline);
+                           (!scope.pipeline || scope.pipeline == spender.pipeline) &&
+                           !(budget.prepaid && spender.spares_wallet);
       if (matches) found.push_back(&budget);
     }
   }
@@ -538,7 +561,7 @@ bool is_current(const State& state, HoldId hold, const Spender& spender, Instant
 
 Wide available(const State& state, const Budget& budget, Instant window, WorkloadClass of,
                Purpose purpose) {
-  const Wide most = ceiling(budget, of, purpose);
+  const Wide most = ceiling(state, budget, window, of, purpose);
   if (most == unbounded) return unbounded;
   const Counters now = counters_of(state, budget.id, window);
   return std::max(Wide{0}, most - now.used - now.held - now.leased);
@@ -549,24 +572,49 @@ std::vector<Exhausted> explain(const State& state, const Spender& spender, Workl
   return misfits(state, legs_for(state, spender, spend, now), of, Purpose::admission);
 }
 
+Exhausted in_the_way(const State& state, const Budget& budget, const Leg& leg, WorkloadClass of,
+                     Purpose purpose) {
+  const Counters now = counters_of(state, budget.id, leg.window);
+  return {.budget = budget.id, .name = budget.name, .scope = budget.scope, .unit = budget.unit,
+          .currency = budget.currency,
+          .limit = budget.prepaid ? funds_of(state, budget) : budget.limit,
+          .used = budget.prepaid ? Wide{0} : now.used, .held = now.held, .leased = now.leased,
+          .asked = leg.amount,
+          .available = available(state, budget, leg.window, of, purpose),
+          .prepaid = budget.prepaid};
+}
+
 Error refusal(const std::vector<Exhausted>& found) {
   check(!found.empty(), "budget: a refusal without a reason");
   bool lent = true;  // every misfit would fit if gateways gave back what they were lent
+  bool wallets = true;
   std::string what;
   for (const Exhausted& one : found) {
     lent = lent && one.asked <= one.available + one.leased;
+    wallets = wallets && one.prepaid;
     if (!what.empty()) what += "; ";
-    what += "budget \"" + one.name + "\" has " +
-            to_text(one.unit, one.currency, one.available) + " left of " +
+    what += one.prepaid ? "the wallet of \"" : "budget \"";
+    what += one.name + "\" has " + to_text(one.unit, one.currency, one.available) + " left of " +
             to_text(one.unit, one.currency, one.limit) + ", " +
             to_text(one.unit, one.currency, one.asked) + " are needed";
   }
   if (lent) {
     return unavailable(what + "; the rest is lent to gateways")
-        .because("budget_lent")
+        .because(std::string(budget_lent))
         .retried(Retry::later, seconds(1).ns);
   }
-  return exhausted(what).because("budget_exhausted").fix("raise the limit, or wait for its window");
+  if (wallets) {
+    return exhausted(what)
+        .because(std::string(balance_exhausted))
+        .fix("top the wallet up: bessemer wallet top-up");
+  }
+  return exhausted(what)
+      .because(std::string(budget_exhausted))
+      .fix("raise the limit, or wait for its window");
+}
+
+bool is_of_money(std::string_view reason) {
+  return reason == budget_exhausted || reason == balance_exhausted || reason == budget_lent;
 }
 
 std::string to_text(SpendUnit unit, Currency currency, Wide amount) {

@@ -80,9 +80,10 @@ struct Spender {
   ModelId model;
   EndpointId endpoint;
   PipelineId pipeline;
+  bool spares_wallet = false;  // a cost account bears it: no prepaid money pays for it
   friend bool operator==(const Spender&, const Spender&) = default;
 };
-DESCRIBE(Spender, path, key, model, endpoint, pipeline)
+DESCRIBE(Spender, path, key, model, endpoint, pipeline, spares_wallet)
 
 // used + held + leased never passes the limit through anything that could be refused.
 struct Counters {
@@ -106,10 +107,11 @@ struct Budget {
   Wide overdraft = 0;        // beyond the limit, for classes with AtLimit::overdraft
   std::vector<std::uint32_t> warn_percents;  // ascending
   LimitActions at_limit;
+  bool prepaid = false;  // a tenant's wallet, without a limit of its own: see follow_wallet
   friend bool operator==(const Budget&, const Budget&) = default;
 };
 DESCRIBE(Budget, id, name, scope, unit, currency, term, zone, limit, overdraft, warn_percents,
-         at_limit)
+         at_limit, prepaid)
 
 // An amount in a budget's own unit, in the window that begins at `window` (0 for Term::total).
 struct Leg {
@@ -148,8 +150,9 @@ struct State {
   std::map<HoldId, Hold> holds;
   std::set<HoldId> closed;  // closed within hold_id_life
   std::map<BudgetId, Instant> since;  // when it was first set: what ended by then is not counted
+  std::map<BudgetId, Wide> funds;  // nano in the wallet behind a prepaid budget, as the ledger says
 };
-DESCRIBE(State, zones, budgets, by_node, counters, holds, closed, since)
+DESCRIBE(State, zones, budgets, by_node, counters, holds, closed, since, funds)
 
 // ---- commands
 
@@ -176,8 +179,9 @@ struct Remove {
 DESCRIBE(Remove, id)
 
 // Holds `spend` on every matching budget or on none. Repeated with the same content, or closed
-// since: already done. Errors: exhausted/budget_exhausted (who, how much is left);
-// unavailable/budget_lent when gateways hold what is missing: recall and ask again.
+// since: already done. Errors: exhausted/budget_exhausted (who, how much is left) or, where nothing
+// but a wallet is short, exhausted/balance_exhausted; unavailable/budget_lent when gateways hold
+// what is missing: recall and ask again.
 struct Reserve {
   static constexpr std::string_view tag = "reserve_budget";
   HoldId hold;
@@ -371,6 +375,19 @@ using Event = std::variant<BudgetZoneDefined, BudgetSet, BudgetRemoved, BudgetRe
 Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& at);
 void apply(State& state, const Event& event, const Context& at);
 
+// A tenant's prepaid money in one currency: a hard limit on everything that the tenant pays for.
+struct Wallet {
+  BudgetId id;       // the same for the same wallet, always
+  OrgId tenant;
+  std::string name;  // of the tenant, for people
+  Currency currency;
+  Wide balance = 0;  // nano, as the ledger has it; may be below 0
+};
+// Tells what is in a wallet; the first time, its budget comes into being. What may still be taken
+// is the balance less what is held and lent: what was used has left the balance already. No fact of
+// its own: whoever applies a fact of the ledger that moves a wallet calls this.
+void follow_wallet(State& state, const Wallet& wallet);
+
 // ---- asking
 
 const Budget* find(const State& state, BudgetId id);
@@ -403,15 +420,24 @@ struct Exhausted {
   Wide limit = 0, used = 0, held = 0, leased = 0;
   Wide asked = 0;
   Wide available = 0;
+  bool prepaid = false;  // a wallet
   friend bool operator==(const Exhausted&, const Exhausted&) = default;
 };
 DESCRIBE(Exhausted, budget, name, scope, unit, currency, limit, used, held, leased, asked,
-         available)
+         available, prepaid)
 // Which matching budgets refuse this spend now; empty when it would be let in.
 std::vector<Exhausted> explain(const State& state, const Spender& spender, WorkloadClass of,
                                const Spend& spend, Instant now);
+// What there is to be said of a budget that does not let a leg in.
+Exhausted in_the_way(const State& state, const Budget& budget, const Leg& leg, WorkloadClass of,
+                     Purpose purpose);
 // The refusal that Reserve, Extend and the lender give for these.
 Error refusal(const std::vector<Exhausted>& in_the_way);
+// Whether a refusal is one of budgets and wallets, and names them.
+bool is_of_money(std::string_view reason);
+constexpr std::string_view budget_exhausted = "budget_exhausted";
+constexpr std::string_view balance_exhausted = "balance_exhausted";
+constexpr std::string_view budget_lent = "budget_lent";
 
 // An amount for people: "12.5 USD", "3.25 GPU-hours", "1000 tokens".
 std::string to_text(SpendUnit unit, Currency currency, Wide amount);

@@ -392,5 +392,49 @@ TEST(Budget, ReholdsOnWhatMatchesNowOrKeepsWhatItHad) {
   EXPECT_EQ(desk.counters(whole).held, 40);
 }
 
+TEST(Budget, AWalletIsAHardLimitOnEverythingThatItsTenantPaysFor) {
+  Desk desk;
+  const BudgetId id{3, 9};
+  const auto follow = [&](Wide balance) {
+    follow_wallet(desk.state, {id, tenant, "acme", usd, balance});
+  };
+  follow(100);
+  const auto left = [&](WorkloadClass of) {
+    return available(desk.state, desk.state.budgets.at(id), {}, of, Purpose::continuation);
+  };
+  EXPECT_EQ(desk.said(Reserve{hold_id(1), spender(), WorkloadClass::job, money(60)}), "done");
+  for (const auto of : {WorkloadClass::inference, WorkloadClass::job, WorkloadClass::preemptible,
+                        WorkloadClass::service}) {
+    EXPECT_EQ(left(of), 40);
+  }
+  const auto refused = desk.give(Reserve{hold_id(2), spender(), WorkloadClass::job, money(41)});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(to_text(refused.error()),
+            "the wallet of \"acme\" has 0.00000004 USD left of 0.0000001 USD, 0.000000041 USD are "
+            "needed; top the wallet up: bessemer wallet top-up");
+  EXPECT_EQ(refused.error().code, Code::exhausted);
+  EXPECT_EQ(refused.error().reason, "balance_exhausted");
+  // What is used leaves the balance and the hold at once: nothing is counted twice.
+  EXPECT_EQ(desk.said(Count{{{hold_id(1), spender(), {{start, start, money(25)}}, false}}}), "done");
+  follow(75);
+  EXPECT_EQ(left(WorkloadClass::job), 40);
+  EXPECT_EQ(desk.said(Void{hold_id(1)}), "done");
+  EXPECT_EQ(left(WorkloadClass::job), 75);
+  follow(-5);  // what cannot be refused
+  EXPECT_EQ(left(WorkloadClass::job), 0);
+  EXPECT_EQ(desk.said(Reserve{hold_id(3), spender(), WorkloadClass::job, {}}), "done");
+  // Another's cost account pays for this.
+  Spender beside = spender();
+  beside.spares_wallet = true;
+  EXPECT_TRUE(matching(desk.state, beside).empty());
+  // Nobody sets or removes it.
+  Budget mine = desk.state.budgets.at(id);
+  mine.limit = 1000;
+  EXPECT_NE(desk.said(Set{mine}).find("top it up"), std::string::npos);
+  mine.prepaid = false;
+  EXPECT_NE(desk.said(Set{mine}).find("top it up"), std::string::npos);
+  EXPECT_NE(desk.said(Remove{id}).find("no such budget"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace bessemer::budget

@@ -154,7 +154,8 @@ Lease grown(const Borrow& command, const Part& part, Wide by, std::uint64_t salt
 }
 
 // Somebody else may have what is missing: recalls it and lets the borrower wait; or it is spent.
-Decided short_of(const State& state, const std::vector<Part>& parts, const Borrow& command) {
+Decided short_of(const State& state, const budget::State& budgets, const std::vector<Part>& parts,
+                 const Borrow& command) {
   std::vector<budget::Exhausted> refused;
   Decision decision{.outcome = Outcome::wait};
   LeasesRecalled recall;
@@ -168,10 +169,9 @@ Decided short_of(const State& state, const std::vector<Part>& parts, const Borro
       if (!own && !lease.recalled && outstanding(lease) > 0) recall.leases.push_back(lease.id);
     });
     if (part.missing <= part.available + out) continue;
-    refused.push_back({.budget = part.budget->id, .name = part.budget->name,
-                       .scope = part.budget->scope, .unit = part.budget->unit,
-                       .currency = part.budget->currency, .limit = part.budget->limit,
-                       .asked = part.missing, .available = part.available});
+    refused.push_back(budget::in_the_way(budgets, *part.budget,
+                                         {part.budget->id, part.window.from, part.missing},
+                                         command.workload_class, command.purpose));
   }
   if (!refused.empty()) return budget::refusal(refused);
   if (!recall.leases.empty()) decision.events.emplace_back(std::move(recall));
@@ -205,7 +205,7 @@ Decided judge_one(const State& state, const budget::State& budgets, const Borrow
   const std::vector<Part> parts = parts_of(state, budgets, command, at.now);
   if (parts.size() > budget::max_set) return exhausted("the work matches more than 32 budgets");
   const auto fits = [](const Part& part) { return part.missing <= part.available; };
-  if (!std::ranges::all_of(parts, fits)) return short_of(state, parts, command);
+  if (!std::ranges::all_of(parts, fits)) return short_of(state, budgets, parts, command);
   const std::int64_t holders = std::max<std::int64_t>(1, live_epochs(state));
   Decision decision;
   LeasesGranted granted;

@@ -1,4 +1,4 @@
-// Decides and makes transfers, holds and credit notes.
+// Decides and makes transfers and credit notes.
 #include "governance/ledger/ledger.h"
 
 #include <algorithm>
@@ -18,10 +18,6 @@ class Trial {
  public:
   explicit Trial(const State& state) : state_(state) {}
 
-  Wide available(const Account& account) const {
-    const auto moved = moved_.find(account.id);
-    return ledger::available(account) + (moved == moved_.end() ? Wide{0} : moved->second);
-  }
   Wide balance(const Account& account) const {
     const auto moved = moved_.find(account.id);
     return account.balance + (moved == moved_.end() ? Wide{0} : moved->second);
@@ -72,9 +68,9 @@ Result<void> check_balances(const Trial& trial, const Transfer& transfer, const 
     return exhausted("an account may hold at most 10^24 units of its currency");
   }
   const bool bounded = !from.may_be_negative && !transfer.cannot_be_refused;
-  if (bounded && trial.available(from) < transfer.amount.nano) {
+  if (bounded && trial.balance(from) < transfer.amount.nano) {
     return exhausted("the account has " +
-                     to_text(Money{trial.available(from), from.currency}) + " left, " +
+                     to_text(Money{trial.balance(from), from.currency}) + " left, " +
                      to_text(transfer.amount) + " are needed")
         .at("from")
         .because("balance_exhausted")
@@ -123,7 +119,7 @@ Result<std::vector<Event>> judge_one(const State& state, const OpenAccount& comm
   const Account& account = command.account;
   if (!account.id) return invalid("must not be empty").at("id");
   if (account.currency == Currency{}) return invalid("must be a currency").at("currency");
-  if (account.balance != 0 || account.held != 0) return invalid("must open at 0").at("balance");
+  if (account.balance != 0) return invalid("must open at 0").at("balance");
   const bool costs = account.kind == AccountKind::endpoint_cost;
   if (costs ? !account.endpoint : account.endpoint && account.kind != AccountKind::revenue) {
     return invalid("belongs to endpoint_cost accounts, and may be given for revenue only")
@@ -134,7 +130,7 @@ Result<std::vector<Event>> judge_one(const State& state, const OpenAccount& comm
   }
   if (const Account* known = find(state, account.id); known != nullptr) {
     Account opened = *known;
-    opened.balance = opened.held = 0;
+    opened.balance = 0;
     if (opened == account) return std::vector<Event>{};
     return conflict("an account with this id has other content").at("id");
   }
@@ -151,7 +147,6 @@ Result<std::vector<Event>> judge_one(const State& state, const Move& command) {
     if (known->second == transfer) return std::vector<Event>{};
     return conflict("a transfer with this id has other content").at("id");
   }
-  if (state.holds.contains(transfer.id)) return conflict("the id is a hold's").at("id");
   if (transfer.kind == TransferKind::credit_note || transfer.original) {
     return invalid("must be issued as a credit note").at("kind");
   }
@@ -187,98 +182,23 @@ Result<std::vector<Event>> judge_one(const State& state, const MoveFrom& command
   return events;
 }
 
-Result<std::vector<Event>> judge_one(const State& state, const PlaceHold& command,
-                                     const Context& at) {
-  const Transfer& transfer = command.transfer;
-  if (const auto known = state.holds.find(transfer.id); known != state.holds.end()) {
-    const bool same = known->second.transfer == transfer &&
-                      known->second.expires_at == command.expires_at;
-    if (same) return std::vector<Event>{};
-    return conflict("a hold with this id has other content").at("id");
-  }
-  if (state.transfers.contains(transfer.id)) return conflict("the id is a transfer's").at("id");
-  if (transfer.kind == TransferKind::credit_note) {
-    return invalid("must be issued as a credit note").at("kind");
-  }
-  if (command.expires_at <= at.now) return invalid("must be in the future").at("expires_at");
-  TRY(check_transfer(state, Trial(state), transfer));
-  return std::vector<Event>{HoldPlaced{transfer, command.expires_at}};
-}
-
-Result<std::vector<Event>> judge_one(const State& state, const PostHold& command,
-                                     const Context& at) {
-  const auto known = state.holds.find(command.id);
-  if (known == state.holds.end()) return not_found("no such hold").at("id");
-  const Hold& hold = known->second;
-  const Wide amount = command.amount.nano;
-  if (command.amount.currency != hold.transfer.amount.currency || amount <= 0 ||
-      amount > hold.transfer.amount.nano) {
-    return invalid("must be more than 0 and at most the held " + to_text(hold.transfer.amount))
-        .at("amount");
-  }
-  if (hold.state == HoldState::posted && hold.posted == amount) return std::vector<Event>{};
-  if (hold.state != HoldState::open) {
-    return conflict("the hold is " + std::string(enum_text(hold.state)));
-  }
-  if (hold.expires_at <= at.now) return conflict("the hold has expired");
-  Transfer posted = hold.transfer;
-  posted.amount = command.amount;
-  posted.cannot_be_refused = true;  // its money was kept aside when it was placed
-  TRY(check_transfer(state, Trial(state), posted));
-  return std::vector<Event>{HoldPosted{command.id, command.amount}};
-}
-
-Result<std::vector<Event>> judge_one(const State& state, const VoidHold& command) {
-  const auto known = state.holds.find(command.id);
-  if (known == state.holds.end()) return not_found("no such hold").at("id");
-  switch (known->second.state) {
-    case HoldState::open: return std::vector<Event>{HoldReleased{command.id, HoldState::voided}};
-    case HoldState::voided:
-    case HoldState::expired: return std::vector<Event>{};
-    case HoldState::posted: break;
-  }
-  return conflict("the hold is posted").fix("issue a credit note");
-}
-
-Result<std::vector<Event>> judge_one(const State& state, const ExpireHolds&, const Context& at) {
-  std::vector<Event> events;
-  for (const auto& [id, hold] : state.holds) {
-    if (hold.state == HoldState::open && hold.expires_at <= at.now) {
-      events.emplace_back(HoldReleased{id, HoldState::expired});
-    }
-  }
-  return events;
-}
-
-// What an earlier transfer moved, whether made at once or posted from a hold; null: neither.
-const Transfer* original_of(const State& state, TransferId id, Wide& moved) {
-  if (const auto at = state.transfers.find(id); at != state.transfers.end()) {
-    moved = at->second.amount.nano;
-    return &at->second;
-  }
-  const auto at = state.holds.find(id);
-  if (at == state.holds.end() || at->second.state != HoldState::posted) return nullptr;
-  moved = at->second.posted;
-  return &at->second.transfer;
-}
-
 Result<std::vector<Event>> judge_one(const State& state, const IssueCreditNote& command) {
   const Transfer& transfer = command.transfer;
   if (const auto known = state.transfers.find(transfer.id); known != state.transfers.end()) {
     if (known->second == transfer) return std::vector<Event>{};
     return conflict("a transfer with this id has other content").at("id");
   }
-  if (state.holds.contains(transfer.id)) return conflict("the id is a hold's").at("id");
   if (transfer.kind != TransferKind::credit_note) return invalid("must be credit_note").at("kind");
   if (transfer.original) {
-    Wide moved = 0;
-    const Transfer* original = original_of(state, transfer.original, moved);
-    if (original == nullptr) return not_found("no such transfer").at("original");
+    const auto found = state.transfers.find(transfer.original);
+    if (found == state.transfers.end()) return not_found("no such transfer").at("original");
+    const Transfer* const original = &found->second;
     if (original->from != transfer.to || original->to != transfer.from) {
       return invalid("must go back between the accounts of the original").at("from");
     }
     const auto before = state.credited.find(transfer.original);
-    const Wide left = moved - (before == state.credited.end() ? Wide{0} : before->second);
+    const Wide left =
+        original->amount.nano - (before == state.credited.end() ? Wide{0} : before->second);
     if (transfer.amount.nano > left) {
       return invalid("must be at most what is not credited yet: " +
                      to_text(Money{left, original->amount.currency}))
@@ -304,12 +224,6 @@ void move(State& state, const Transfer& transfer) {
   }
 }
 
-void release(State& state, Hold& hold, HoldState to) {
-  check(hold.state == HoldState::open, "ledger: hold closed twice");
-  state.accounts.at(hold.transfer.from).held -= hold.transfer.amount.nano;
-  hold.state = to;
-}
-
 void apply_one(State& state, const AccountOpened& event) {
   const Account& account = event.account;
   state.accounts.emplace(account.id, account);
@@ -328,32 +242,12 @@ void apply_one(State& state, const TransferredFrom& event) {
   for (const Transfer& transfer : event.transfers) move(state, transfer);
   state.streams[event.source.stream] = event.source.sequence;
 }
-void apply_one(State& state, const HoldPlaced& event) {
-  state.accounts.at(event.transfer.from).held += event.transfer.amount.nano;
-  state.holds.emplace(event.transfer.id, Hold{event.transfer, event.expires_at});
-}
-void apply_one(State& state, const HoldPosted& event) {
-  Hold& hold = state.holds.at(event.id);
-  release(state, hold, HoldState::posted);
-  hold.posted = event.amount.nano;
-  Transfer transfer = hold.transfer;
-  transfer.amount = event.amount;
-  move(state, transfer);
-}
-void apply_one(State& state, const HoldReleased& event) {
-  release(state, state.holds.at(event.id), event.state);
-}
 void apply_one(State&, const WalletOverdrawn&) {}
 
 }  // namespace
 
-Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& at) {
-  return std::visit(
-      [&](const auto& one) -> Result<std::vector<Event>> {
-        if constexpr (requires { judge_one(state, one, at); }) return judge_one(state, one, at);
-        else return judge_one(state, one);
-      },
-      command);
+Result<std::vector<Event>> judge(const State& state, const Command& command, const Context&) {
+  return std::visit([&](const auto& one) { return judge_one(state, one); }, command);
 }
 
 void apply(State& state, const Event& event, const Context&) {
@@ -369,17 +263,6 @@ const Account* find(const State& state, OrgId owner, AccountKind kind, Currency 
                     EndpointId endpoint) {
   const auto at = state.by_owner.find({owner, kind, currency, endpoint});
   return at == state.by_owner.end() ? nullptr : find(state, at->second);
-}
-
-Wide available(const Account& account) { return account.balance - account.held; }
-
-std::optional<Instant> next_expiry(const State& state) {
-  std::optional<Instant> next;
-  for (const auto& [id, hold] : state.holds) {
-    if (hold.state != HoldState::open) continue;
-    next = next ? std::min(*next, hold.expires_at) : hold.expires_at;
-  }
-  return next;
 }
 
 std::map<Currency, Wide> trial_balance(const State& state) {

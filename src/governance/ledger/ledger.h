@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,7 +14,6 @@
 #include "base/id.h"
 #include "base/money.h"
 #include "base/result.h"
-#include "base/time.h"
 #include "base/wide.h"
 
 namespace bessemer::ledger {
@@ -47,10 +45,9 @@ struct Account {
   EndpointId endpoint;         // endpoint_cost; revenue: what this endpoint's tokens earned
   bool may_be_negative = true;
   Wide balance = 0;  // nano
-  Wide held = 0;     // nano leaving through open holds
   friend bool operator==(const Account&, const Account&) = default;
 };
-DESCRIBE(Account, id, owner, kind, currency, endpoint, may_be_negative, balance, held)
+DESCRIBE(Account, id, owner, kind, currency, endpoint, may_be_negative, balance)
 
 enum class TransferKind : std::uint8_t { charge, payment, credit_note, loss, internal, tax };
 DESCRIBE_ENUM(TransferKind, charge, payment, credit_note, loss, internal, tax)
@@ -76,18 +73,6 @@ struct Transfer {
 };
 DESCRIBE(Transfer, id, from, to, amount, kind, original, memo, cannot_be_refused)
 
-enum class HoldState : std::uint8_t { open, posted, voided, expired };
-DESCRIBE_ENUM(HoldState, open, posted, voided, expired)
-
-struct Hold {
-  Transfer transfer;  // the most that may be posted
-  Instant expires_at;
-  HoldState state = HoldState::open;
-  Wide posted = 0;  // nano, once posted
-  friend bool operator==(const Hold&, const Hold&) = default;
-};
-DESCRIBE(Hold, transfer, expires_at, state, posted)
-
 // An owner has one account of each kind and currency (and endpoint).
 struct AccountName {
   OrgId owner;
@@ -103,18 +88,16 @@ struct State {
   std::map<AccountName, AccountId> by_owner;
   std::map<TransferId, Transfer> transfers;          // commanded ones; streamed ones are not kept
   std::map<TransferId, Wide> credited;               // nano of credit notes per original
-  std::map<TransferId, Hold> holds;
   std::map<std::string, std::uint64_t> streams;      // high-water mark of each source stream
   std::map<OrgId, Currency> billing_currency;        // fixed at a tenant's first charge
 };
-DESCRIBE(State, accounts, by_owner, transfers, credited, holds, streams,
-         billing_currency)
+DESCRIBE(State, accounts, by_owner, transfers, credited, streams, billing_currency)
 
 // ---- commands
 
 struct OpenAccount {
   static constexpr std::string_view tag = "open_account";
-  Account account;  // balance and held must be 0
+  Account account;  // its balance must be 0
 };
 DESCRIBE(OpenAccount, account)
 
@@ -134,33 +117,6 @@ struct MoveFrom {
 };
 DESCRIBE(MoveFrom, source, transfers)
 
-struct PlaceHold {
-  static constexpr std::string_view tag = "hold";
-  Transfer transfer;
-  Instant expires_at;
-};
-DESCRIBE(PlaceHold, transfer, expires_at)
-
-// Posts at most what is held; the rest is released.
-struct PostHold {
-  static constexpr std::string_view tag = "post_hold";
-  TransferId id;
-  Money amount;
-};
-DESCRIBE(PostHold, id, amount)
-
-struct VoidHold {
-  static constexpr std::string_view tag = "void_hold";
-  TransferId id;
-};
-DESCRIBE(VoidHold, id)
-
-// Releases every open hold whose time is over.
-struct ExpireHolds {
-  static constexpr std::string_view tag = "expire_holds";
-};
-DESCRIBE(ExpireHolds)
-
 // Gives back part or all of an earlier transfer (`original` of `transfers`, or none for streamed
 // charges); never more than it moved.
 struct IssueCreditNote {
@@ -169,8 +125,7 @@ struct IssueCreditNote {
 };
 DESCRIBE(IssueCreditNote, transfer)
 
-using Command = std::variant<OpenAccount, Move, MoveFrom, PlaceHold, PostHold, VoidHold,
-                             ExpireHolds, IssueCreditNote>;
+using Command = std::variant<OpenAccount, Move, MoveFrom, IssueCreditNote>;
 
 // ---- facts
 
@@ -199,33 +154,6 @@ struct TransferredFrom {
 };
 DESCRIBE(TransferredFrom, source, transfers)
 
-struct HoldPlaced {
-  static constexpr std::uint16_t fact = 0x0604;
-  static constexpr std::string_view tag = "ledger_hold_placed";
-  Transfer transfer;
-  Instant expires_at;
-  friend bool operator==(const HoldPlaced&, const HoldPlaced&) = default;
-};
-DESCRIBE(HoldPlaced, transfer, expires_at)
-
-struct HoldPosted {
-  static constexpr std::uint16_t fact = 0x0605;
-  static constexpr std::string_view tag = "ledger_hold_posted";
-  TransferId id;
-  Money amount;
-  friend bool operator==(const HoldPosted&, const HoldPosted&) = default;
-};
-DESCRIBE(HoldPosted, id, amount)
-
-struct HoldReleased {
-  static constexpr std::uint16_t fact = 0x0606;
-  static constexpr std::string_view tag = "ledger_hold_released";
-  TransferId id;
-  HoldState state = HoldState::voided;  // voided or expired
-  friend bool operator==(const HoldReleased&, const HoldReleased&) = default;
-};
-DESCRIBE(HoldReleased, id, state)
-
 // A wallet that may not be negative went below zero through something that cannot be refused.
 struct WalletOverdrawn {
   static constexpr std::uint16_t fact = 0x0607;
@@ -236,8 +164,7 @@ struct WalletOverdrawn {
 };
 DESCRIBE(WalletOverdrawn, account, balance)
 
-using Event = std::variant<AccountOpened, Transferred, TransferredFrom, HoldPlaced, HoldPosted,
-                           HoldReleased, WalletOverdrawn>;
+using Event = std::variant<AccountOpened, Transferred, TransferredFrom, WalletOverdrawn>;
 
 Result<std::vector<Event>> judge(const State& state, const Command& command, const Context& at);
 void apply(State& state, const Event& event, const Context& at);
@@ -248,10 +175,6 @@ const Account* find(const State& state, AccountId id);
 // The account of an owner by kind and currency (and endpoint, for endpoint_cost); null when none.
 const Account* find(const State& state, OrgId owner, AccountKind kind, Currency currency,
                     EndpointId endpoint = {});
-// Balance less what open holds may take, in nano.
-Wide available(const Account& account);
-// When the next open hold's time is over; none: none is open.
-std::optional<Instant> next_expiry(const State& state);
 // Sum of all balances per currency: zero, always.
 std::map<Currency, Wide> trial_balance(const State& state);
 // Wallets below zero that may not be: their owners are suspended.
