@@ -44,14 +44,6 @@ struct LeaseRequest {
 };
 DESCRIBE(LeaseRequest, serial, spender, need, purpose, idle)
 
-// A recall is durable in the log: lease::Reduce, made by lease::reduced.
-struct LeaseGivenBack {
-  LeaseId lease;
-  Wide granted = 0;
-  std::uint64_t revision = 0;
-};
-DESCRIBE(LeaseGivenBack, lease, granted, revision)
-
 // Whole batches of a usage log, in order (journal::walk_range). Repeating is harmless.
 struct UsageShipped {
   std::uint64_t epoch = 0;
@@ -149,7 +141,7 @@ DESCRIBE(Refused, what)
 enum class LeaseOutcome : std::uint8_t {
   granted,
   wait,     // recalls are under way: ask again
-  refused,  // budget_exhausted or another refusal, told by `reason`
+  refused,  // told by `reason`: for want of money (budget::is_of_money), or another refusal
 };
 DESCRIBE_ENUM(LeaseOutcome, granted, wait, refused)
 
@@ -162,7 +154,7 @@ struct LeaseAnswer {
 };
 DESCRIBE(LeaseAnswer, serial, outcome, leases, reason, what, remedy, budgets)
 
-// As the lender has them: lease::take, then lease::give_back, then LeaseGivenBack for each, always.
+// As the lender has them: lease::take, then lease::give_back, then lease::Reduce for each, always.
 struct LeasesRecalled {
   std::vector<lease::Lease> leases;
 };
@@ -208,16 +200,9 @@ struct KeyClaimed {
 };
 DESCRIBE(KeyClaimed, serial, claim, request)
 
-// Everything up to `through` is sealed: the gateway drops the segments that hold nothing later.
-struct UsageSealed {
-  std::uint64_t epoch = 0;
-  std::uint64_t through = 0;
-};
-DESCRIBE(UsageSealed, epoch, through)
-
 using FromDaemon =
     std::variant<Welcome, Refused, Configuration, LeaseAnswer, LeasesRecalled, UsageAcknowledged,
-                 EpochSettled, Pong, Drain, KeyClaimed, UsageSealed>;
+                 EpochSettled, Pong, Drain, KeyClaimed>;
 
 // ---- frames
 

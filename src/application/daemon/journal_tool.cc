@@ -54,26 +54,19 @@ Result<void> cat(world::Disk& disk, journal::Sequence from) {
   });
 }
 
-// The chain of facts, and every sealed stretch of usage that they state.
+// The chain of facts, and every sealed stretch of usage: as it was stated, and as it was charged.
 Result<void> verify(world::Disk& disk) {
   TRY_ASSIGN(const auto audit, journal::audit_journal(disk, "journal"));
   if (!audit.fault.empty()) return internal(audit.fault);
-  std::uint64_t stretches = 0;
+  SealAudit sealed(disk);
   TRY(each_fact(disk, 1, [&](const factory::Fact& fact) -> Result<void> {
-    const auto* event = std::get_if<audit::Event>(&fact.event);
-    const auto* stated = event == nullptr ? nullptr : std::get_if<audit::Accessed>(event);
-    if (stated == nullptr || stated->resource != sealed_resource ||
-        stated->action != sealed_action) {
-      return {};
-    }
-    auto holds = verify_sealed(disk, stated->target);
-    if (!holds) return std::move(holds).error().during("reading " + stated->target);
-    ++stretches;
-    return {};
+    const auto* const usage = std::get_if<metering::Event>(&fact.event);
+    return usage == nullptr ? Result<void>{} : sealed.take(*usage);
   }));
   fmt::print("{} facts in {} batches; the chain holds; head {}\n", audit.head.sequence,
              audit.batches, to_text(audit.head.chain));
-  fmt::print("{} sealed stretches of usage; each is as it was stated\n", stretches);
+  fmt::print("{} sealed stretches of usage; each is as it was stated, and as it was charged\n",
+             sealed.stretches());
   return {};
 }
 

@@ -1,16 +1,11 @@
 // Usage logs as gateways ship them.
 #include "application/daemon/usage_intake.h"
 
-#include <cstring>
-
-#include "application/daemon/usage_seal.h"
+#include "application/daemon/usage_ranges.h"
 #include "base/codec.h"
 
 namespace bessemer::daemon {
 namespace {
-
-constexpr std::string_view folder = "usage/intake";
-constexpr std::size_t length_bytes = 4;
 
 // The request whose hold a record ends.
 std::optional<std::pair<std::uint64_t, UsageIntake::End>> end_of(
@@ -52,21 +47,16 @@ Result<void> UsageIntake::fold(Intake& intake, std::string_view batches,
 Result<void> UsageIntake::open(world::Disk& disk, const lease::EpochKey& key,
                                journal::Sequence reported, Intake& intake, Counted& before) {
   const std::string path = intake_path(key);
-  TRY(disk.make_directories(folder));
+  TRY(disk.make_directories(intake_folder));
   TRY_ASSIGN(intake.file, disk.open(path, disk.exists(path) ? world::OpenMode::read_write
                                                             : world::OpenMode::create));
-  TRY_ASSIGN(const std::uint64_t size, intake.file->size());
-  while (intake.head.sequence < reported && intake.end + length_bytes <= size) {
-    char head[length_bytes];
-    TRY(intake.file->read_at(intake.end, head));
-    std::uint32_t length = 0;
-    std::memcpy(&length, head, length_bytes);
-    if (length > max_shipped_range || intake.end + length_bytes + length > size) break;
-    std::string batches(length, '\0');
-    TRY(intake.file->read_at(intake.end + length_bytes, batches));
-    TRY(fold(intake, batches, ~journal::Sequence{0}, before));
-    intake.end += length_bytes + length;
+  RangeReader ranges(*intake.file);
+  while (intake.head.sequence < reported) {
+    TRY_ASSIGN(const auto batches, ranges.next());
+    if (!batches) break;
+    TRY(fold(intake, *batches, ~journal::Sequence{0}, before));
   }
+  intake.end = ranges.end();
   if (intake.head.sequence == reported) return {};
   return internal(path + " does not hold what was counted").because("usage_corrupt");
 }
@@ -80,13 +70,7 @@ Result<UsageIntake::Counted> UsageIntake::store(world::Disk& disk, const lease::
   if (batches.size() > max_shipped_range) return invalid("a shipped range is too long");
   TRY(fold(intake, batches, reported, counted));
   if (intake.head.sequence <= reported) return counted;
-  std::string framed(length_bytes, '\0');
-  const auto length = static_cast<std::uint32_t>(batches.size());
-  std::memcpy(framed.data(), &length, length_bytes);
-  framed += batches;
-  TRY(intake.file->write_at(intake.end, framed));
-  TRY(intake.file->sync());
-  intake.end += framed.size();
+  TRY_ASSIGN(intake.end, write_range(*intake.file, intake.end, batches));
   return counted;
 }
 

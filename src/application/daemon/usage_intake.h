@@ -15,9 +15,9 @@ namespace bessemer::daemon {
 
 constexpr std::size_t max_waiting_ranges = 16;  // of one log; its gateway ships one at a time
 
-// Ranges are stored in `usage/intake/<gateway>-<epoch>` before they are counted, so that the fold
-// can be made again after a restart: u32 length, then the batches as they came. The disk and the
-// fold are a thread's; the facts are the loop's. Everything here is called on the loop's thread.
+// Ranges are stored (usage_ranges.h) before they are counted, so that the fold can be made again
+// after a restart. The disk and the fold are a thread's; the facts are the loop's. Everything here
+// is called on the loop's thread.
 class UsageIntake {
  public:
   // How a request with a hold ended, as its gateway's log says.

@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <tuple>
 
+#include "application/daemon/usage_ranges.h"
 #include "base/codec.h"
-#include "base/text.h"
 #include "governance/metering/usage_columns.h"
 #include "governance/metering/usage_log.h"
 #include "journal/usage_log.h"
@@ -14,16 +14,16 @@
 namespace bessemer::daemon {
 namespace {
 
-constexpr std::string_view folder = "usage/intake";
-constexpr std::size_t length_bytes = 4;
-constexpr std::size_t stretch_records = 65'536;  // about; a batch is never divided
+// About; a batch is never divided. So few that the sums of a stretch, by payer and meter, are well
+// within metering::max_sealed_sums, whoever called.
+constexpr std::size_t stretch_records = 16'384;
 
 using metering::LogRecord;
 
 // What the settlements of records come to.
 struct Sums {
   std::uint64_t settled = 0;
-  std::map<metering::Meter, Wide> quantities;
+  std::vector<metering::SealedSum> by_payer;  // ascending
   friend bool operator==(const Sums&, const Sums&) = default;
 };
 
@@ -33,18 +33,26 @@ constexpr metering::Meter counted_meters[] = {
 
 Result<Sums> fold_all(metering::Log& log, const std::vector<LogRecord>& records) {
   Sums sums;
+  std::map<std::tuple<OrgId, OrgId, metering::Meter>, Wide> quantities;
   for (const LogRecord& record : records) {
     TRY_ASSIGN(const auto settlement, metering::fold(log, record));
     if (!settlement) continue;
     ++sums.settled;
+    const metering::Payer& payer = log.terms.at(settlement->terms).payer;
     for (const auto meter : counted_meters) {
       if (const auto count = metering::count_of(settlement->counts, meter); count > 0) {
-        sums.quantities[meter] += static_cast<Wide>(count);
+        quantities[{payer.tenant, payer.project, meter}] += static_cast<Wide>(count);
       }
     }
   }
+  for (const auto& [of, quantity] : quantities) {
+    const auto& [tenant, project, meter] = of;
+    sums.by_payer.push_back({tenant, project, meter, quantity});
+  }
   return sums;
 }
+
+std::string name_of(journal::Sequence first) { return fmt::format("{:020}.sealed", first); }
 
 // Seals stretch after stretch as batches come.
 class Sealer {
@@ -61,7 +69,7 @@ class Sealer {
     head_ = batch.head();
     return records_.size() >= stretch_records ? seal() : Result<void>{};
   }
-  Result<std::vector<Stretch>> finish() {
+  Result<std::vector<metering::SealedSegment>> finish() {
     TRY(seal());
     if (!before_.closed) return invalid("the usage log is not closed");
     return std::move(made_);
@@ -78,12 +86,13 @@ class Sealer {
     sealed.columns = metering::pack_columns(records_);
     metering::Log log = before_;
     TRY_ASSIGN(const Sums sums, fold_all(log, records_));
-    Stretch stated{key_.first,   key_.second,     sealed.first, sealed.last,
-                   sums.settled, sums.quantities, {}};
+    metering::SealedSegment stated{
+        key_.first,   key_.second,  sealed.first, sealed.last, name_of(sealed.first), {},
+        sums.settled, sums.by_payer};
     sealed.sums = codec::encode(stated);  // without the digest, which is this file's
-    TRY_ASSIGN(stated.digest, journal::seal_usage(disk_, directory_, sealed));
+    TRY_ASSIGN(stated.sha256, journal::seal_usage(disk_, directory_, sealed));
     TRY_ASSIGN(const auto there, journal::read_sealed_usage(disk_, directory_, sealed.first,
-                                                            stated.digest));
+                                                            stated.sha256));
     TRY_ASSIGN(const auto again, metering::unpack_columns(there.columns));
     metering::Log log_again = std::move(before_);
     TRY_ASSIGN(const Sums sums_again, fold_all(log_again, again));
@@ -103,7 +112,7 @@ class Sealer {
   metering::Log before_;  // folded up to the stretch under way
   std::vector<LogRecord> records_;
   journal::Head head_;
-  std::vector<Stretch> made_;
+  std::vector<metering::SealedSegment> made_;
 };
 
 bool is_raw(std::string_view name) {
@@ -112,53 +121,60 @@ bool is_raw(std::string_view name) {
 
 }  // namespace
 
-std::string intake_path(const lease::EpochKey& key) {
-  return std::string(folder) + "/" + to_text(key.first) + "-" + std::to_string(key.second);
-}
-
-Result<std::vector<Stretch>> seal_log(world::Disk& disk, const lease::EpochKey& key) {
+Result<std::vector<metering::SealedSegment>> seal_log(world::Disk& disk,
+                                                      const lease::EpochKey& key) {
   TRY_ASSIGN(const auto file, disk.open(intake_path(key), world::OpenMode::read));
-  TRY_ASSIGN(const std::uint64_t size, file->size());
   Sealer sealer(disk, key);
+  RangeReader ranges(*file);
   journal::Head head;
-  std::uint64_t at = 0;
-  while (at + length_bytes <= size) {
-    char bytes[length_bytes];
-    TRY(file->read_at(at, bytes));
-    std::uint32_t length = 0;
-    std::memcpy(&length, bytes, length_bytes);
-    if (length > max_shipped_range || at + length_bytes + length > size) break;  // never counted
-    std::string batches(length, '\0');
-    TRY(file->read_at(at + length_bytes, batches));
+  while (true) {
+    TRY_ASSIGN(const auto batches, ranges.next());
+    if (!batches) return sealer.finish();  // what was stored in part was never counted
     const auto walked = journal::walk_range(
-        batches, head, [&](const journal::Batch& batch) { return sealer.take(batch); });
+        *batches, head, [&](const journal::Batch& batch) { return sealer.take(batch); });
     TRY_ASSIGN(head, walked);
-    at += length_bytes + length;
   }
-  return sealer.finish();
 }
 
-std::string target_of(const Stretch& stretch) {
-  return fmt::format("{}/{} {}-{} {}", to_text(stretch.gateway), stretch.epoch, stretch.first,
-                     stretch.last, to_text(stretch.digest));
+Result<void> SealAudit::take(const metering::Event& event) {
+  if (const auto* recorded = std::get_if<metering::UsageRecorded>(&event)) {
+    if (!recorded->stream.starts_with("gateway/")) return {};
+    Quantities& charged = sources_[recorded->stream].charged;
+    for (const metering::Posting& posting : recorded->postings) {
+      charged[{posting.line.tenant, posting.line.project, posting.line.meter}] += posting.quantity;
+    }
+  } else if (const auto* sealed = std::get_if<metering::UsageSegmentSealed>(&event)) {
+    auto sound = take(sealed->segment);
+    if (sound) return {};
+    return std::move(sound).error().during(
+        "reading " + journal::usage_directory(sealed->segment.gateway, sealed->segment.epoch) +
+        "/" + sealed->segment.name);
+  }
+  return {};
 }
 
-Result<void> verify_sealed(world::Disk& disk, std::string_view target) {
-  const auto words = split(target, ' ');
-  if (words.size() != 3) return invalid("is no sealed stretch: " + std::string(target));
-  const auto log = split(words[0], '/');
-  const auto range = split(words[1], '-');
-  const auto gateway = from_text(std::type_identity<GatewayId>{}, log.front());
-  const auto epoch = parse_unsigned(log.back());
-  const auto first = parse_unsigned(range.front());
-  const auto digest = from_text(std::type_identity<Digest>{}, words[2]);
-  if (!gateway || !epoch || !first || !digest) {
-    return invalid("is no sealed stretch: " + std::string(target));
+Result<void> SealAudit::take(const metering::SealedSegment& stated) {
+  const std::string stream = metering::stream_of(stated.gateway, stated.epoch);
+  Source& source = sources_[stream];
+  TRY_ASSIGN(const auto there,
+             journal::read_sealed_usage(
+                 disk_, journal::usage_directory(stated.gateway, stated.epoch), stated.first,
+                 stated.sha256));
+  TRY_ASSIGN(const auto records, metering::unpack_columns(there.columns));
+  TRY_ASSIGN(const Sums sums, fold_all(source.log, records));
+  const bool same = there.first == stated.first && there.last == stated.last &&
+                    records.size() == stated.last - stated.first + 1 &&
+                    sums.settled == stated.settled && sums.by_payer == stated.sums;
+  if (!same) return internal("its records come to something else than the journal states");
+  for (const auto& one : sums.by_payer) {
+    source.sealed[{one.tenant, one.project, one.meter}] += one.quantity;
   }
-  TRY_ASSIGN(const auto sealed,
-             journal::read_sealed_usage(disk, journal::usage_directory(*gateway, *epoch), *first,
-                                        *digest));
-  TRY(metering::unpack_columns(sealed.columns));
+  ++stretches_;
+  if (!source.log.closed) return {};
+  if (source.sealed != source.charged) {
+    return internal("the log comes to something else than was charged for it");
+  }
+  sources_.erase(stream);
   return {};
 }
 
@@ -172,23 +188,7 @@ Result<void> drop_raw_log(world::Disk& disk, const lease::EpochKey& key) {
   // The intake goes last: as long as it is there, sealing is not over.
   if (!disk.exists(intake_path(key))) return {};
   TRY(disk.remove(intake_path(key)));
-  return disk.sync_directory(folder);
-}
-
-Result<std::vector<lease::EpochKey>> stored_logs(const world::Disk& disk) {
-  std::vector<lease::EpochKey> found;
-  if (!disk.exists(folder)) return found;
-  TRY_ASSIGN(const auto names, disk.list(folder));
-  for (const auto& name : names) {
-    const auto dash = name.rfind('-');
-    const auto gateway =
-        from_text(std::type_identity<GatewayId>{}, std::string_view(name).substr(0, dash));
-    const auto epoch = dash == std::string::npos
-                           ? std::nullopt
-                           : parse_unsigned(std::string_view(name).substr(dash + 1));
-    if (gateway && epoch) found.push_back({*gateway, *epoch});
-  }
-  return found;
+  return disk.sync_directory(intake_folder);
 }
 
 }  // namespace bessemer::daemon

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <filesystem>
 
+#include "application/daemon/usage_ranges.h"
 #include "application/daemon/usage_sealer.h"
 #include "application/engine/held_bytes.h"
 #include "base/codec.h"
@@ -34,6 +34,7 @@ struct Rig {
     auto log = journal::begin_usage_log(*disk, key.first, key.second, {}, 16 << 10).value();
     write(log, {lease::open_log(key.first, key.second, Instant{1})});
     metering::Terms terms;
+    terms.payer.tenant = OrgId{7, 1};
     terms.payer.project = OrgId{7, 2};
     terms.prices = {{metering::Meter::input_tokens, "*", {5, Currency{{'U', 'S', 'D'}}}, 1}};
     write(log, {metering::TermsDefined{1, terms}});
@@ -45,14 +46,13 @@ struct Rig {
     }
     write(log, {lease::close_log(Instant{4})});
     auto shipper = journal::Shipper::from(log, 1).value();
-    std::string stored;
+    const auto file = disk->open(intake_path(key), world::OpenMode::create).value();
+    std::uint64_t end = 0;
     while (true) {
       const std::string range = shipper.take(4096).value();
       if (range.empty()) break;
-      const auto length = static_cast<std::uint32_t>(range.size());
-      stored.append(reinterpret_cast<const char*>(&length), 4).append(range);
+      end = write_range(*file, end, range).value();
     }
-    EXPECT_TRUE(world::replace_file(*disk, intake_path(key), stored));
   }
   void write(journal::UsageLog& log, const std::vector<LogRecord>& group) {
     std::vector<std::string> bodies;
@@ -95,14 +95,12 @@ TEST(UsageSeal, keeps_every_record_and_says_what_they_come_to) {
   EXPECT_EQ(made->front().first, 1u);
   EXPECT_EQ(made->front().last, 2 * requests + 3);
   EXPECT_EQ(made->front().settled, requests);
-  EXPECT_EQ(made->front().quantities.at(metering::Meter::input_tokens), 10 * requests);
-  EXPECT_TRUE(made->front().digest);
+  const metering::SealedSum sum{
+      {7, 1}, {7, 2}, metering::Meter::input_tokens, Wide{10 * requests}};
+  EXPECT_EQ(made->front().sums, std::vector<metering::SealedSum>{sum});
+  EXPECT_EQ(made->front().name, "00000000000000000001.sealed");
+  EXPECT_TRUE(made->front().sha256);
   EXPECT_EQ(rig.sealed(), rig.records);
-  EXPECT_TRUE(verify_sealed(*rig.disk, target_of(made->front())));
-  auto other = made->front();
-  other.digest.bytes[0] ^= 1;
-  EXPECT_FALSE(verify_sealed(*rig.disk, target_of(other)));
-  EXPECT_FALSE(verify_sealed(*rig.disk, "gw_x/1 1-2"));
   EXPECT_GT(rig.raw_files(), 2u);
   ASSERT_TRUE(drop_raw_log(*rig.disk, key));
   EXPECT_EQ(rig.raw_files(), 0u);
@@ -129,12 +127,53 @@ TEST(UsageSeal, drops_what_a_backup_reads_after_it) {
   EXPECT_EQ(rig.sealed(), rig.records);
 }
 
+// What the journal would hold of the rig's log.
+metering::UsageRecorded charged(Wide quantity) {
+  metering::Posting posting;
+  posting.line.tenant = {7, 1};
+  posting.line.project = {7, 2};
+  posting.line.meter = metering::Meter::input_tokens;
+  posting.quantity = quantity;
+  return {metering::stream_of(key.first, key.second), 2 * requests + 3, {posting}};
+}
+
+TEST(UsageSeal, is_audited_against_what_was_stated_and_what_was_charged) {
+  Rig rig("audit");
+  const auto made = seal_log(*rig.disk, key);
+  ASSERT_TRUE(made) << to_text(made.error());
+  const auto said = [&](const metering::SealedSegment& stated, Wide quantity) -> std::string {
+    SealAudit audit(*rig.disk);
+    EXPECT_TRUE(audit.take(metering::Event(charged(quantity))));
+    const auto done = audit.take(metering::Event(metering::UsageSegmentSealed{stated}));
+    EXPECT_EQ(audit.stretches(), done ? 1u : audit.stretches());
+    return done ? "" : to_text(done.error());
+  };
+  const metering::SealedSegment& stated = made->front();
+  EXPECT_EQ(said(stated, Wide{10 * requests}), "");
+  EXPECT_NE(said(stated, Wide{10 * requests - 1}).find("than was charged"), std::string::npos);
+  auto other = stated;
+  other.sha256.bytes[0] ^= 1;
+  EXPECT_NE(said(other, Wide{10 * requests}), "");
+  other = stated;
+  other.sums.front().quantity += 1;
+  EXPECT_NE(said(other, Wide{10 * requests}).find("than the journal states"), std::string::npos);
+  other = stated;
+  other.settled -= 1;
+  EXPECT_NE(said(other, Wide{10 * requests}).find("than the journal states"), std::string::npos);
+  // The file is another by now.
+  const std::string path = journal::usage_directory(key.first, key.second) + "/" + stated.name;
+  std::string bytes = world::read_file(*rig.disk, path, 1 << 24).value();
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  ASSERT_TRUE(world::replace_file(*rig.disk, path, bytes));
+  EXPECT_NE(said(stated, Wide{10 * requests}).find(stated.name), std::string::npos);
+}
+
 TEST(UsageSeal, goes_on_after_a_crash_at_any_step) {
   Rig rig("again");
   const auto first = seal_log(*rig.disk, key);  // and the daemon is killed
   const auto again = seal_log(*rig.disk, key);
   ASSERT_TRUE(first && again);
-  EXPECT_EQ(first->front().digest, again->front().digest);
+  EXPECT_EQ(first->front().sha256, again->front().sha256);
   // Killed while segments are removed: the intake is still there, so the next start goes on.
   const std::string directory = journal::usage_directory(key.first, key.second);
   const auto names = rig.disk->list(directory).value();

@@ -2,6 +2,7 @@
 #include "application/daemon/usage_sealer.h"
 
 #include "application/daemon/log.h"
+#include "application/daemon/usage_ranges.h"
 #include "application/engine/held_bytes.h"
 
 namespace bessemer::daemon {
@@ -28,7 +29,8 @@ void UsageSealer::seal_what_is_left() {
 
 void UsageSealer::seal(const lease::EpochKey& key) {
   worker_.post([this, key, &disk = disk_]() -> Worker::Then {
-    auto sealed = std::make_shared<Result<std::vector<Stretch>>>(seal_log(disk, key));
+    auto sealed =
+        std::make_shared<Result<std::vector<metering::SealedSegment>>>(seal_log(disk, key));
     return [this, key, sealed] {
       if (*sealed) state(key, **sealed);
       else if (sealed->error().code != Code::not_found) complain(key, sealed->error());
@@ -36,17 +38,13 @@ void UsageSealer::seal(const lease::EpochKey& key) {
   });
 }
 
-void UsageSealer::state(const lease::EpochKey& key, const std::vector<Stretch>& stretches) {
+void UsageSealer::state(const lease::EpochKey& key,
+                        const std::vector<metering::SealedSegment>& stretches) {
   Context context;
   context.now = context.occurred_at = clock_.now();
   context.origin = Origin::observed;
   for (const auto& stretch : stretches) {
-    audit::RecordAccess entry;
-    entry.resource = sealed_resource;
-    entry.action = sealed_action;
-    entry.target = target_of(stretch);
-    entry.from = "local";
-    const auto stated = engine_.submit(audit::Command(entry), context);
+    const auto stated = engine_.submit(metering::Command(metering::SealUsage{stretch}), context);
     if (!stated) return complain(key, stated.error());
   }
   engine_.when_durable(engine_.applied(), [this, key] { drop(key); });

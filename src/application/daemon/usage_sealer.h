@@ -8,8 +8,8 @@
 namespace bessemer::daemon {
 
 // Each step may be the last before a crash: the columns are written whole or not at all, the
-// journal states them (an entry of the audit log: seal usage_log, range and SHA-256), and only when
-// that is durable the raw log goes, its intake last. The next start goes on with every intake whose
+// journal states them (metering::UsageSegmentSealed), and only when that is durable the raw log
+// goes, its intake last. The next start goes on with every intake whose
 // epoch is over.
 class UsageSealer {
  public:
@@ -23,7 +23,7 @@ class UsageSealer {
   void seal(const lease::EpochKey& key);
 
  private:
-  void state(const lease::EpochKey& key, const std::vector<Stretch>& stretches);
+  void state(const lease::EpochKey& key, const std::vector<metering::SealedSegment>& stretches);
   // Removes the raw log, once nobody else holds the bytes.
   void drop(const lease::EpochKey& key);
 

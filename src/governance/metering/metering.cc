@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "governance/metering/posting.h"
+#include "governance/metering/usage_log.h"
 
 namespace bessemer::metering {
 namespace {
@@ -216,6 +217,27 @@ Result<Events> judge_one(const State& state, const pricing::State&, const CloseP
   return Events{MeteringPeriodClosed{command.tenant, command.until}};
 }
 
+Result<Events> judge_one(const State& state, const pricing::State&, const SealUsage& command,
+                         const Context&) {
+  const SealedSegment& segment = command.segment;
+  if (!segment.gateway || segment.epoch == 0) return invalid("must name a log").at("gateway");
+  if (segment.first == 0 || segment.last < segment.first) {
+    return invalid("must be records from 1 on").at("first");
+  }
+  if (!segment.sha256) return invalid("must not be empty").at("sha256");
+  if (segment.name.empty() || segment.name.size() > max_stream_name) {
+    return invalid("must be 1 to 96 bytes").at("name");
+  }
+  if (segment.sums.size() > max_sealed_sums) return invalid("must hold at most 50000").at("sums");
+  const auto found = state.sealed.find(stream_of(segment.gateway, segment.epoch));
+  const std::uint64_t sealed = found == state.sealed.end() ? 0 : found->second;
+  if (segment.last <= sealed) return Events{};
+  if (segment.first != sealed + 1) {
+    return conflict("the next record to be sealed is " + std::to_string(sealed + 1)).at("first");
+  }
+  return Events{UsageSegmentSealed{segment}};
+}
+
 // ---- changes
 
 void post(State& state, const std::vector<Posting>& postings) {
@@ -298,6 +320,10 @@ void apply_one(State& state, const MeteringZoneChosen& event) {
   // Chosen again before it took effect: the last word counts.
   if (!later.empty() && later.back().from == event.choice.from) later.pop_back();
   later.push_back(event.choice);
+}
+void apply_one(State& state, const UsageSegmentSealed& event) {
+  const SealedSegment& segment = event.segment;
+  state.sealed[stream_of(segment.gateway, segment.epoch)] = segment.last;
 }
 
 }  // namespace

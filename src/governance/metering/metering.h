@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/describe.h"
+#include "base/digest.h"
 #include "base/fact.h"
 #include "base/id.h"
 #include "base/money.h"
@@ -39,6 +40,7 @@ constexpr std::size_t max_zone_choices = 100;    // of one tenant, ever
 constexpr Duration half_month = days(15);
 // Lines of an invoiced period stay one by one for 14 months; then they are folded: see fold_key.
 constexpr Duration lines_kept = days(428);
+constexpr std::size_t max_sealed_sums = 50'000;  // of one segment
 
 // What the usage was for; whichever ids apply.
 struct Subject {
@@ -168,14 +170,39 @@ struct Interval {
 };
 DESCRIBE(Interval, payer, subject, levels, since, posted_until)
 
+// What the settlements of a sealed stretch come to for one payer.
+struct SealedSum {
+  OrgId tenant;
+  OrgId project;
+  Meter meter = Meter::requests;
+  Wide quantity = 0;
+  friend bool operator==(const SealedSum&, const SealedSum&) = default;
+};
+DESCRIBE(SealedSum, tenant, project, meter, quantity)
+
+// A stretch of a gateway's usage log as it was written for good: which records, in which file, and
+// what they come to.
+struct SealedSegment {
+  GatewayId gateway;
+  std::uint64_t epoch = 0;
+  std::uint64_t first = 0, last = 0;  // records
+  std::string name;                   // of the file, in the log's directory
+  Digest sha256;                      // of the file
+  std::uint64_t settled = 0;          // requests
+  std::vector<SealedSum> sums;        // by payer and meter, ascending
+  friend bool operator==(const SealedSegment&, const SealedSegment&) = default;
+};
+DESCRIBE(SealedSegment, gateway, epoch, first, last, name, sha256, settled, sums)
+
 struct State {
   std::map<std::string, Zone> zones;
   std::map<OrgId, Account> accounts;
   std::map<LineKey, Line> lines;
   std::map<std::string, Interval> intervals;
   std::map<std::string, std::uint64_t> streams;  // high-water mark of each source
+  std::map<std::string, std::uint64_t> sealed;   // last record of a usage log's sealed segments
 };
-DESCRIBE(State, zones, accounts, lines, intervals, streams)
+DESCRIBE(State, zones, accounts, lines, intervals, streams, sealed)
 
 // ---- commands
 
@@ -282,8 +309,16 @@ struct ClosePeriod {
 };
 DESCRIBE(ClosePeriod, tenant, until)
 
+// States a sealed segment. One that is stated already: already done. Errors: invalid (nothing in
+// it), conflict (it does not follow the one before).
+struct SealUsage {
+  static constexpr std::string_view tag = "seal_usage";
+  SealedSegment segment;
+};
+DESCRIBE(SealUsage, segment)
+
 using Command = std::variant<DefineZone, OpenAccount, ChooseZone, Record, Begin, Change, Accrue,
-                             AccrueTenant, Reassign, End, ClosePeriod>;
+                             AccrueTenant, Reassign, End, ClosePeriod, SealUsage>;
 
 // ---- facts
 
@@ -371,9 +406,17 @@ struct MeteringZoneChosen {
 };
 DESCRIBE(MeteringZoneChosen, tenant, choice)
 
+struct UsageSegmentSealed {
+  static constexpr std::uint16_t fact = 0x070a;
+  static constexpr std::string_view tag = "usage_segment_sealed";
+  SealedSegment segment;
+  friend bool operator==(const UsageSegmentSealed&, const UsageSegmentSealed&) = default;
+};
+DESCRIBE(UsageSegmentSealed, segment)
+
 using Event = std::variant<MeteringZoneDefined, MeteringAccountSet, UsageRecorded, IntervalBegan,
                            IntervalAccrued, IntervalChanged, IntervalEnded, MeteringPeriodClosed,
-                           MeteringZoneChosen>;
+                           MeteringZoneChosen, UsageSegmentSealed>;
 
 // The price books say what each quantity costs.
 Result<std::vector<Event>> judge(const State& state, const pricing::State& prices,

@@ -350,5 +350,28 @@ TEST(Metering, BatchingNeverMattersForAnySeed) {
   }
 }
 
+TEST(Metering, StatesSealedSegmentsInOrderAndOnce) {
+  Desk desk = opened();
+  SealedSegment one{GatewayId{8, 1}, 3, 1, 10, "1.sealed", {}, 4, {{tenant, project}}};
+  EXPECT_NE(desk.said(SealUsage{one}).find("sha256: must not be empty"), std::string::npos);
+  one.sha256 = sha256("columns");
+  SealedSegment late = one;
+  late.first = 12;
+  late.last = 20;
+  EXPECT_NE(desk.said(SealUsage{late}).find("next record to be sealed is 1"), std::string::npos);
+  EXPECT_EQ(desk.said(SealUsage{one}), "done");
+  EXPECT_EQ(desk.said(SealUsage{one}), "already done");
+  EXPECT_NE(desk.said(SealUsage{late}).find("next record to be sealed is 11"), std::string::npos);
+  late.first = 11;
+  EXPECT_EQ(desk.said(SealUsage{late}), "done");
+  SealedSegment other_log = one;
+  other_log.epoch = 4;
+  EXPECT_EQ(desk.said(SealUsage{other_log}), "done");
+  one.first = 0;
+  EXPECT_NE(desk.said(SealUsage{one}).find("first: must be records from 1"), std::string::npos);
+  other_log.sums.assign(max_sealed_sums + 1, {});
+  EXPECT_NE(desk.said(SealUsage{other_log}).find("sums: must hold at most"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace bessemer::metering
