@@ -34,8 +34,8 @@ SETTLED_SECONDS = 60
 
 
 class World:
-    """A factory with endpoints on test engines: `fixed` by the request, `talk` by the token, `short`
-    of a model whose labels say how little it can take."""
+    """A factory with endpoints on test engines: `fixed` by the request, for everybody; `talk` by the
+    token; `short` of a model whose labels say how little it can take."""
 
     def __init__(self, gateways):
         self.factory = Factory({"gateways": gateways, "simulated_accelerators": []})
@@ -46,11 +46,12 @@ class World:
             do("org", "create", path)
         code = do("artifact", "push", ENGINE, "-p", "acme/serving").split()[0]
         short = {"context-tokens": "40", "max-output-tokens": "20"}
-        for name, protocol, labels in (("fixed", "v2", {}), ("talk", "openai", {}),
-                                       ("short", "openai", short)):
+        for name, protocol, labels, billing in (("fixed", "v2", {}, "published"),
+                                                ("talk", "openai", {}, "shared"),
+                                                ("short", "openai", short, "shared")):
             do("apply", "-f", "-", stdin=json.dumps({
                 "kind": "endpoint", "in": "acme/serving", "name": name, "protocol": protocol,
-                "billing": "shared", "replicas": 1,
+                "billing": billing, "replicas": 1,
                 "health": {"path": "/health", "interval": "1s", "startup": "30s"},
                 "workload": {
                     "kind": "service", "code": code,
@@ -69,6 +70,18 @@ class World:
         key = self.factory.ask("key", "create", name, "-p", f"acme/{name}")["secret"]
         self.known(key)
         return key
+
+    def payer(self, name, amount):
+        """The key of a new tenant that pays in advance and has no budget."""
+        for path in (name, f"{name}/shop"):
+            self.factory.do("org", "create", path)
+        self.factory.do("wallet", "top-up", amount, "-p", name)
+        key = self.factory.ask("key", "create", "buyer", "-p", f"{name}/shop")["secret"]
+        self.known(key)
+        return key
+
+    def wallet(self, name):
+        return self.factory.items("wallet", "list", "-p", name)[0]
 
     def known(self, key):
         """Returns once every gateway process knows the key."""
@@ -188,6 +201,39 @@ def exactly_fifty(world, name, report):
                  found == {"complete": SERVED, 429: REQUESTS - SERVED}, found)
     wait_for("50 to be billed", lambda: world.billed(f"acme/{name}")["requests"] >= SERVED)
     report.claim(f"{name}: 50 are billed", world.billed(f"acme/{name}")["requests"] == SERVED)
+
+
+def exactly_its_wallet(world, name, report):
+    """No budget: what stops a tenant that pays in advance is its wallet, until it is topped up."""
+    key = world.payer(name, "5.00 USD")
+    found = kinds(asyncio.run(buy(world, key, REQUESTS)))
+    print(f"# {name}: {found}")
+    report.claim(f"{name}: a wallet of $5.00 serves exactly 50 of 1,000 and refuses 950",
+                 found == {"complete": SERVED, 429: REQUESTS - SERVED}, found)
+    refused, = asyncio.run(buy(world, key, 1))
+    text = refused.body.decode(errors="replace")
+    report.claim(f"{name}: the refusal names the wallet and what helps",
+                 refused.status == 429 and "the wallet of" in text and "wallet top-up" in text, text)
+    wait_for("50 to be billed", lambda: world.billed(name)["requests"] >= SERVED)
+    report.claim(f"{name}: the wallet is empty, to the nano, and not overdrawn",
+                 world.wallet(name)["balance"] == "0 USD", world.wallet(name))
+    job = world.factory.begin(f"{name}/shop", "--", "/bin/true")
+
+    def waits():
+        said = world.factory.ask("explain", "refusal", job)["sentence"]
+        return said if "wallet" in said else None
+    report.claim(f"{name}: a job waits for the wallet and says so",
+                 "top the wallet up" in wait_for("the job to be refused", waits))
+    world.factory.do("wallet", "top-up", "0.30 USD", "-p", name)
+    found = kinds(asyncio.run(buy(world, key, 10)))
+    report.claim(f"{name}: $0.30 more serve up to three more, with a job at the same wallet",
+                 1 <= found.get("complete", 0) <= 3, found)
+    world.factory.do("wallet", "top-up", "10 USD", "-p", name)
+    wait_for("the job to run", lambda: world.factory.ask("job", "get", job)["phase"] == "succeeded")
+    wait_for("what the job held to be back",
+             lambda: world.wallet(name)["held"] == "0 USD")
+    found = kinds(asyncio.run(buy(world, key, 8)))
+    report.claim(f"{name}: once it is topped up all are served", found == {"complete": 8}, found)
 
 
 def fifty_with_a_kill(world, name, report, kill_at):
@@ -396,8 +442,10 @@ def main():
             sleeping.result()
         time.sleep(max(0, in_force + 1 - time.time()))
         exactly_fifty(one, "alone", report)
+        exactly_its_wallet(one, "prepaid", report)
         fifty_with_a_kill(one, "alone-killed", report, moments.randint(5, 30))
         exactly_fifty(two, "pair", report)
+        exactly_its_wallet(two, "prepaid", report)
         fifty_with_a_kill(two, "pair-killed", report, moments.randint(5, 30))
         for world, name in ((one, "alone"), (two, "pair"), (asleep, "sleeper")):
             world.books(report, name)

@@ -120,7 +120,7 @@ def suites():
                "run/simulate.py", 600, arguments=["planted"], needs=("build_release_planted",)),
         script("cancel", "a job that is cancelled at any moment around its start ends",
                "factory/cancel.py", 600),
-        script("deciding", "a budget for 50 serves 50 of 1,000, through kill -9 and SIGSTOP",
+        script("deciding", "a budget or wallet for 50 serves 50, through kill -9 and SIGSTOP",
                "factory/deciding.py", 400),
         script("promises", "repeated, long and refused requests, and counted things, for real",
                "factory/promises.py"),

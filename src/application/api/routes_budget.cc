@@ -107,7 +107,7 @@ Result<BudgetView> set_budget(Call& call, const InOrg<SetBudget>& body) {
   const SetBudget& asked = body.rest;
   budget::Set set;
   for (const auto& [id, one] : call.state().budget.budgets) {
-    if (one.scope.node == org && one.name == asked.name) set.budget = one;
+    if (!one.prepaid && one.scope.node == org && one.name == asked.name) set.budget = one;
   }
   const bool fresh = !set.budget.id;
   if (fresh) {
@@ -134,10 +134,14 @@ Result<BudgetView> set_budget(Call& call, const InOrg<SetBudget>& body) {
   return view_of(call, *budget::find(call.state().budget, id));
 }
 
+// A wallet is none: see routes_ledger.cc.
 Result<const budget::Budget*> named_budget(Call& call) {
   return named_thing<BudgetId>(
       call, "budget", "budget",
-      [&](BudgetId id) { return budget::find(call.state().budget, id); },
+      [&](BudgetId id) -> const budget::Budget* {
+        const budget::Budget* const found = budget::find(call.state().budget, id);
+        return found == nullptr || found->prepaid ? nullptr : found;
+      },
       [](const budget::Budget& found) { return found.scope.node; });
 }
 
@@ -150,6 +154,7 @@ Result<Page<BudgetView>> list_budgets(Call& call) {
   TRY_ASSIGN(const OrgId org, queried_org(call, "org", tenant::root));
   std::vector<const budget::Budget*> all;
   for (const auto& [id, one] : call.state().budget.budgets) {
+    if (one.prepaid) continue;
     if (tenant::is_within(call.state().tenant, one.scope.node, org)) all.push_back(&one);
   }
   return paginate<BudgetView>(

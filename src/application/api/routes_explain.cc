@@ -5,6 +5,7 @@
 #include "application/api/account_name.h"
 #include "application/api/follow.h"
 #include "application/api/lookup.h"
+#include "application/api/money.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
 #include "application/factory/charge.h"
@@ -156,11 +157,7 @@ Result<OrgId> owner_of(const factory::State& state, TransferId id) {
     if (payer == nullptr) return no_such_charge();
     return payer->owner ? payer->owner : tenant::root;
   }
-  for (const AccountId side : {by_hand->second.from, by_hand->second.to}) {
-    const ledger::Account* const account = ledger::find(state.ledger, side);
-    if (account != nullptr && account->owner) return account->owner;
-  }
-  return tenant::root;
+  return api::owner_of(state, by_hand->second);
 }
 
 Result<ChargeExplanation> explain_transfer(const Call& call, const std::string& id,
@@ -254,14 +251,17 @@ DESCRIBE(RefusalExplanation, sentence, rule, next, reason, at, actor, key, resou
 
 std::string rule_of(const std::string& reason, const std::string& resource,
                     const std::string& action) {
-  if (reason == "budget_exhausted") {
+  if (reason == budget::budget_exhausted) {
     return "every budget that matches must have room for the whole: those of the nodes above, of "
            "the key, the model, the endpoint and the pipeline";
   }
-  if (reason == "budget_lent") {
+  if (reason == budget::budget_lent) {
     return "what is left of a budget is lent to gateways, which give back what they do not need";
   }
-  if (reason == "balance_exhausted") return "new work needs money in the tenant's wallet";
+  if (reason == budget::balance_exhausted) {
+    return "a tenant that pays in advance is served from its wallet alone: the most that a request "
+           "or the next minutes of work may cost must be in it";
+  }
   if (reason == "quota_exhausted") return "a counted limit of a node above is reached";
   if (reason == "unpriced") return "what has no price in the tenant's price book is not let in";
   if (reason == "forbidden" || reason == "not_found") {
@@ -277,14 +277,18 @@ std::vector<BudgetNow> budgets_now(Call& call, const budget::Spender& spender) {
   std::vector<BudgetNow> shown;
   if (spender.path.empty()) return shown;
   for (const budget::Budget* one : budget::matching(state.budget, spender)) {
-    if (!call.may(one->scope.node, Resource::budget, Action::read)) continue;
+    const Resource resource = one->prepaid ? Resource::ledger : Resource::budget;
+    if (!call.may(one->scope.node, resource, Action::read)) continue;
     const Instant window = budget::window_of(state.budget, *one, call.now()).from;
     const budget::Counters now = budget::counters_of(state.budget, one->id, window);
     const auto text = [&](Wide amount) {
       return budget::to_text(one->unit, one->currency, amount);
     };
-    shown.push_back({one->name, tenant::path_of(state.tenant, one->scope.node), text(one->limit),
-                     text(now.used), text(now.held), text(now.leased)});
+    const Wide funds = one->prepaid ? state.budget.funds.at(one->id) : Wide{0};
+    shown.push_back({one->prepaid ? "wallet" : one->name,
+                     tenant::path_of(state.tenant, one->scope.node),
+                     text(one->prepaid ? funds : one->limit),
+                     text(one->prepaid ? Wide{0} : now.used), text(now.held), text(now.leased)});
   }
   return shown;
 }
@@ -316,7 +320,8 @@ Result<RefusalExplanation> explain_waiting(Call& call, WorkloadId id) {
   } else {
     view.sentence =
         factory::refusal_for(call.state(), call.caller(), *wait->refusal, call.now());
-    view.next = "raise the limit named above, or wait for its window; it is tried again then";
+    view.next = "raise the limit named above, wait for its window, or top the wallet up; it is "
+                "tried again then";
   }
   view.budgets = budgets_now(call, factory::spender_of(call.state(), *found));
   return view;
@@ -353,12 +358,16 @@ Result<RefusalExplanation> explain_refusal(Call& call) {
                           entry->node ? tenant::path_of(call.state().tenant, entry->node) : "",
                           entry->request,
                           {}};
-  if (entry->reason.starts_with("budget")) {
+  if (budget::is_of_money(entry->reason)) {
     budget::Spender spender;
     spender.path = factory::spender_path(call.state(), entry->node);
     spender.key = entry->key;
     view.budgets = budgets_now(call, spender);
-    if (view.next.empty()) view.next = "raise the limit of a budget, or wait for its next month";
+    if (view.next.empty()) {
+      view.next = entry->reason == budget::balance_exhausted
+                      ? "top the wallet up: bessemer wallet top-up"
+                      : "raise the limit of a budget, or wait for its next month";
+    }
   }
   return view;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/api/lookup.h"
+#include "application/api/money.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
 #include "governance/billing/billing.h"
@@ -58,13 +59,11 @@ Result<InvoiceView> close_invoice(Call& call, const InOrg<CloseBody>& body) {
   TRY_ASSIGN(const OrgId org, placed(call, body.org, "org"));
   const metering::Account* const account = metering::find(call.state().metering, org);
   if (account == nullptr) return invalid("must be a tenant with an account").at("org");
-  const auto middle =
-      from_text(std::type_identity<Instant>{}, body.rest.period + "-15T12:00:00Z");
-  if (!middle) return invalid("must be a month such as 2026-11").at("period");
+  TRY_ASSIGN(const Instant middle, moment_of_month(body.rest.period));
   factory::CloseInvoice command;
   command.close.id = call.draw<InvoiceId>();
   command.close.tenant = org;
-  command.close.period = metering::period_of(call.state().metering, *account, *middle).from;
+  command.close.period = metering::period_of(call.state().metering, *account, middle).from;
   command.close.waiver = body.rest.waiver;
   const InvoiceId id = command.close.id;
   call.makes("/api/v1/invoices/" + to_text(id));

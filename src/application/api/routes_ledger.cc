@@ -4,8 +4,10 @@
 
 #include "application/api/account_name.h"
 #include "application/api/lookup.h"
+#include "application/api/money.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
+#include "application/factory/charge.h"
 #include "governance/billing/billing.h"
 
 namespace bessemer::api {
@@ -44,15 +46,6 @@ TransferView view_of(const Call& call, const ledger::Transfer& transfer) {
           {credited == state.ledger.credited.end() ? Wide{0} : credited->second,
            transfer.amount.currency},
           transfer.memo};
-}
-
-// The tenant whose transfer it is; the platform's when both sides are its own.
-OrgId owner_of(const factory::State& state, const ledger::Transfer& transfer) {
-  for (const AccountId id : {transfer.from, transfer.to}) {
-    const ledger::Account* const account = ledger::find(state.ledger, id);
-    if (account != nullptr && account->owner) return account->owner;
-  }
-  return tenant::root;
 }
 
 Result<Page<TransferView>> list_transfers(Call& call) {
@@ -109,8 +102,27 @@ struct WalletView {
   std::string tenant_path;
   Money balance;
   bool overdrawn = false;
+  Money held;       // of the balance: for work that runs
+  Money leased;     // of the balance: lent to gateways
+  Money available;  // for new work and requests; not below 0
 };
-DESCRIBE(WalletView, id, tenant_path, balance, overdrawn)
+DESCRIBE(WalletView, id, tenant_path, balance, overdrawn, held, leased, available)
+
+WalletView view_of(const factory::State& state, const ledger::Account& wallet) {
+  const BudgetId id = factory::wallet_budget(wallet.id);
+  const budget::Counters now = budget::counters_of(state.budget, id, Instant{});
+  const budget::Budget* const prepaid = budget::find(state.budget, id);
+  const auto money = [&](Wide nano) { return Money{nano, wallet.currency}; };
+  const Wide available =
+      prepaid == nullptr ? Wide{0}
+                         : budget::available(state.budget, *prepaid, Instant{},
+                                             budget::WorkloadClass::inference,
+                                             budget::Purpose::admission);
+  return {wallet.id,          tenant::path_of(state.tenant, wallet.owner),
+          money(wallet.balance), wallet.balance < 0,
+          money(now.held),    money(now.leased),
+          money(available)};
+}
 
 Result<Page<WalletView>> list_wallets(Call& call) {
   TRY_ASSIGN(const OrgId org, queried_org(call, "org", tenant::root));
@@ -124,10 +136,7 @@ Result<Page<WalletView>> list_wallets(Call& call) {
   return paginate<WalletView>(
       call, all, [](const ledger::Account* one) { return to_text(one->id); },
       [&](const ledger::Account* one) {
-        return WalletView{one->id,
-                          tenant::path_of(call.state().tenant, one->owner),
-                          {one->balance, one->currency},
-                          one->balance < 0};
+        return view_of(call.state(), *one);
       });
 }
 
@@ -149,9 +158,7 @@ Result<TransferView> adjust(Call& call, OrgId org, const AdjustBody& asked,
   command.tenant = org;
   command.at = call.now();
   if (asked.period) {
-    const auto middle = from_text(std::type_identity<Instant>{}, *asked.period + "-15T12:00:00Z");
-    if (!middle) return invalid("must be a month such as 2026-11").at("period");
-    command.at = *middle;
+    TRY_ASSIGN(command.at, moment_of_month(*asked.period));
   }
   if (asked.amount.nano <= 0) return invalid("must be above 0").at("amount");
   const bool gives_back = kind == billing::AdjustmentKind::credit;
@@ -205,7 +212,7 @@ EpochView view_of(const factory::State& state, const lease::EpochKey& key,
     if (budget == nullptr || lease::outstanding(*lease) == 0) continue;
     view.outstanding.push_back(
         budget::to_text(lease->unit, lease->currency, lease::outstanding(*lease)) +
-        " of budget " + budget->name);
+        (budget->prepaid ? " of the wallet of " : " of budget ") + budget->name);
   }
   return view;
 }
@@ -250,24 +257,13 @@ struct MarginView {
 };
 DESCRIBE(MarginView, endpoint, name, billing, from, until, revenue, cost, margin)
 
-std::vector<Money> amounts_of(const std::map<Currency, Wide>& sums) {
-  std::vector<Money> amounts;
-  for (const auto& [currency, nano] : sums) amounts.push_back({nano, currency});
-  return amounts;
-}
-
 Result<MarginView> get_margin(Call& call) {
   TRY_ASSIGN(const deployment::Endpoint* const found,
              named_thing<EndpointId>(
                  call, "endpoint", "endpoint",
                  [&](EndpointId id) { return deployment::find(call.state().deployment, id); },
                  [](const deployment::Endpoint& one) { return one.project; }));
-  Instant at = call.now();
-  if (const auto period = call.query("period")) {
-    auto middle = from_text(std::type_identity<Instant>{}, std::string(*period) + "-15T12:00:00Z");
-    if (!middle) return invalid("must be a month such as 2026-11").at("period");
-    at = *middle;
-  }
+  TRY_ASSIGN(const Instant at, queried_period(call));
   const OrgId tenant = tenant::tenant_of(call.state().tenant, found->project);
   const metering::Account* const account = metering::find(call.state().metering, tenant);
   if (account == nullptr) return not_found("the tenant has no account");

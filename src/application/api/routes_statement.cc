@@ -2,8 +2,10 @@
 #include <algorithm>
 
 #include "application/api/lookup.h"
+#include "application/api/money.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
+#include "application/factory/charge.h"
 #include "governance/billing/billing.h"
 
 namespace bessemer::api {
@@ -56,12 +58,6 @@ struct StatementView {
 DESCRIBE(StatementView, tenant_path, from, until, lines, adjustments, totals, grouped, complete,
          invoice, zone, borne, borne_totals, payable, folded)
 
-std::vector<Money> amounts_of(const std::map<Currency, Wide>& sums) {
-  std::vector<Money> amounts;
-  for (const auto& [currency, nano] : sums) amounts.push_back({nano, currency});
-  return amounts;
-}
-
 std::string what_of(const factory::State& state, const metering::Subject& subject) {
   if (subject.endpoint) {
     const auto* endpoint = deployment::find(state.deployment, subject.endpoint);
@@ -77,13 +73,6 @@ std::string what_of(const factory::State& state, const metering::Subject& subjec
   return {};
 }
 
-// "2026-11": some moment of that month. Billing finds the period of the tenant's zone.
-Result<Instant> period_at(const Call& call) {
-  const auto text = call.query("period");
-  if (!text) return call.now();
-  return from_text(std::type_identity<Instant>{}, std::string(*text) + "-15T12:00:00Z");
-}
-
 std::map<Currency, Wide> sum_of(const std::vector<billing::StatementLine>& lines) {
   std::map<Currency, Wide> sums;
   for (const billing::StatementLine& line : lines) {
@@ -97,13 +86,12 @@ Result<billing::Statement> statement_of(Call& call, OrgId& org) {
   TRY_ASSIGN(org, queried_org(call, "org"));
   const OrgId tenant = tenant::tenant_of(call.state().tenant, org);
   if (!tenant) return invalid("name a tenant or something below it").at("org");
-  auto at = period_at(call);
-  if (!at) return invalid("must be a month such as 2026-11").at("period");
+  TRY_ASSIGN(const Instant at, queried_period(call));
   billing::Filter filter;
   const tenant::Node* const node = tenant::find(call.state().tenant, org);
   if (node->kind == tenant::Kind::project) filter.project = org;
   TRY_ASSIGN(billing::Statement statement,
-             billing::statement(call.state().billing, call.state().metering, tenant, *at, filter));
+             billing::statement(call.state().billing, call.state().metering, tenant, at, filter));
   if (node->kind == tenant::Kind::group) {
     std::erase_if(statement.lines, [&](const billing::StatementLine& line) {
       return !tenant::is_within(call.state().tenant, line.key.project, org);
@@ -205,25 +193,40 @@ struct AccountView {
   std::string owner_path;
   ledger::AccountKind kind = ledger::AccountKind::wallet;
   Money balance;
-  Money held;
+  Money held;  // of a wallet: for work that runs, or lent to gateways
 };
 DESCRIBE(AccountView, id, owner_path, kind, balance, held)
 
+std::string path_of_owner(const factory::State& state, const ledger::Account& account) {
+  return account.owner ? tenant::path_of(state.tenant, account.owner) : "/";
+}
+
+// By owner, then kind, currency and endpoint: ids of endpoints rise in the order of their making.
+std::string place_of(const factory::State& state, const ledger::Account& account) {
+  std::string place = path_of_owner(state, account) + '!';
+  place += static_cast<char>('a' + static_cast<int>(account.kind));
+  return place + '!' + to_text(account.currency) + '!' + to_text(account.endpoint);
+}
+
 Result<Page<AccountView>> list_accounts(Call& call) {
   TRY_ASSIGN(const OrgId org, queried_org(call, "org", tenant::root));
-  std::vector<const ledger::Account*> all;
+  std::map<std::string, const ledger::Account*> all;
   for (const auto& [id, account] : call.state().ledger.accounts) {
     const OrgId owner = account.owner ? account.owner : tenant::root;
-    if (tenant::is_within(call.state().tenant, owner, org)) all.push_back(&account);
+    if (!tenant::is_within(call.state().tenant, owner, org)) continue;
+    all.emplace(place_of(call.state(), account), &account);
   }
   return paginate<AccountView>(
-      call, all, [](const ledger::Account* one) { return to_text(one->id); },
-      [&](const ledger::Account* one) {
-        return AccountView{one->id,
-                           one->owner ? tenant::path_of(call.state().tenant, one->owner) : "/",
-                           one->kind,
-                           {one->balance, one->currency},
-                           {one->held, one->currency}};
+      call, all, [](const auto& one) { return one.first; },
+      [&](const auto& one) {
+        const ledger::Account& account = *one.second;
+        const auto now = budget::counters_of(call.state().budget,
+                                             factory::wallet_budget(account.id), Instant{});
+        return AccountView{account.id,
+                           path_of_owner(call.state(), account),
+                           account.kind,
+                           {account.balance, account.currency},
+                           {now.held + now.leased, account.currency}};
       });
 }
 
