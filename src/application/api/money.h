@@ -1,4 +1,5 @@
-// What the routes about money share: whose a transfer is, sums as amounts, a month as people say it.
+// What the routes about money share: whose a transfer is, sums as amounts, months as people say
+// them.
 #pragma once
 #include <map>
 #include <string_view>

@@ -128,8 +128,8 @@ std::vector<Command> ledger_commands() {
                    {"id", 0, "TRANSFER", "tr_...: given again with the same content it happens "
                     "once", As::text, "id"}},
        .details = "  bessemer wallet top-up '100 USD' -p acme --memo 'bank 2026-11-03'\n"
-                  "  From the first top-up on the tenant's use is taken from its wallet: requests and "
-                  "work are let in\n  as far as what is in it reaches, and no further."},
+                  "  From the first top-up on the tenant's use is taken from its wallet: requests "
+                  "and work are let in\n  as far as what is in it reaches, and no further."},
       {.path = "credit-note create", .summary = "give back part of a charge", .method = "POST",
        .target = "/api/v1/credit-notes", .noun = &transfer, .project = "org",
        .operands = by_hand_operands(), .options = by_hand_options(false),

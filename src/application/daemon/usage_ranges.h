@@ -1,5 +1,5 @@
-// Shipped ranges of a usage log as the daemon keeps them: u32 length, then the batches as they came,
-// again and again.
+// Shipped ranges of a usage log as the daemon keeps them: u32 length, then the batches as they
+// came, again and again.
 #pragma once
 #include <cstdint>
 #include <optional>

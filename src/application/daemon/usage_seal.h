@@ -16,16 +16,17 @@ namespace bessemer::daemon {
 // nothing. What it returns is for the journal to state.
 // Errors: not_found (no intake), invalid (damaged, not closed), internal (what was read back is
 // something else), the disk's.
-Result<std::vector<metering::SealedSegment>> seal_log(world::Disk& disk, const lease::EpochKey& key);
+Result<std::vector<metering::SealedSegment>> seal_log(world::Disk& disk,
+                                                      const lease::EpochKey& key);
 
 // Reads sealed stretches as the journal states them, in its order, and finds out whether they are
 // what was stated and what was charged.
 class SealAudit {
  public:
   explicit SealAudit(world::Disk& disk) : disk_(disk) {}
-  // Takes every fact of the journal about usage. Errors: not_found, invalid (damaged, or another than
-  // was stated), internal (its records come to something else than was stated, or, at the end of a
-  // log, than was charged).
+  // Takes every fact of the journal about usage. Errors: not_found, invalid (damaged, or another
+  // than was stated), internal (its records come to something else than was stated, or, at the end
+  // of a log, than was charged).
   Result<void> take(const metering::Event& event);
   std::uint64_t stretches() const { return stretches_; }
 

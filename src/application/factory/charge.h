@@ -66,8 +66,8 @@ Result<void> book(const State& state, std::vector<Metered> metered, Batch& batch
 std::vector<metering::Posting> postings_of(const std::vector<metering::Event>& events);
 
 // Refuses new work, and more of what runs, when the tenant's wallet is empty, also for what costs
-// nothing or is borne by an endpoint. Without a wallet it pays later. What work costs is held in the
-// wallet like in any budget: see budget::follow_wallet. Errors: exhausted/balance_exhausted.
+// nothing or is borne by an endpoint. Without a wallet it pays later. What work costs is held in
+// the wallet as in any budget: see budget::follow_wallet. Errors: exhausted/balance_exhausted.
 Result<void> check_wallet(const State& state, OrgId tenant, Instant now);
 // The tenant's wallet in the currency it is charged in; null: none.
 const ledger::Account* wallet_of(const State& state, OrgId tenant, Instant now);

@@ -15,7 +15,9 @@ namespace bessemer::factory {
 inline constexpr Currency euro{{'E', 'U', 'R'}};
 inline constexpr Wide unit = 1'000'000'000;
 
-inline Instant utc(std::string_view text) { return *from_text(std::type_identity<Instant>{}, text); }
+inline Instant utc(std::string_view text) {
+  return *from_text(std::type_identity<Instant>{}, text);
+}
 inline const Instant may = utc("2026-05-10T00:00:00Z");
 
 // An hour ahead of UTC, all year.

@@ -1,5 +1,5 @@
-// Money through the whole factory: holds that follow months and budgets, invoices that are cut at the
-// period's end, tenants that come with their zones and books.
+// Money through the whole factory: holds that follow months and budgets, invoices that are cut at
+// the period's end, tenants that come with their zones and books.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -54,8 +54,8 @@ class Till {
   LogWriter* writer() { return writer_.get(); }
 
   // Opens a hold, borrowing what is missing. Errors: exhausted, with budget_exhausted or, for a
-  // wallet, balance_exhausted (never falsely: the control plane has said so), unavailable (it cannot be asked, or others still hold what is
-  // missing after lease::budget_wait), invalid.
+  // wallet, balance_exhausted (never falsely: the control plane has said so), unavailable (it
+  // cannot be asked, or others still hold what is missing after lease::budget_wait), invalid.
   using Opened = std::function<void(Result<Held>)>;
   void open(const Purchase& purchase, Opened opened);
   // Extends by a slice; ranks before new holds. Gives the extension's sequence, durable before the

@@ -415,7 +415,8 @@ TEST(Budget, AWalletIsAHardLimitOnEverythingThatItsTenantPaysFor) {
   EXPECT_EQ(refused.error().code, Code::exhausted);
   EXPECT_EQ(refused.error().reason, "balance_exhausted");
   // What is used leaves the balance and the hold at once: nothing is counted twice.
-  EXPECT_EQ(desk.said(Count{{{hold_id(1), spender(), {{start, start, money(25)}}, false}}}), "done");
+  const Work used{hold_id(1), spender(), {{start, start, money(25)}}, false};
+  EXPECT_EQ(desk.said(Count{{used}}), "done");
   follow(75);
   EXPECT_EQ(left(WorkloadClass::job), 40);
   EXPECT_EQ(desk.said(Void{hold_id(1)}), "done");

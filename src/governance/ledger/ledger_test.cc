@@ -168,8 +168,8 @@ TEST(Ledger, BillsATenantInOneCurrency) {
   EXPECT_EQ(books.said(Move{simulated}), "done");
 }
 
-// Any commands at all: zero stays zero, no bounded wallet is overdrawn by what could be refused, and a
-// snapshot is the state.
+// Any commands at all: zero stays zero, no bounded wallet is overdrawn by what could be refused,
+// and a snapshot is the state.
 TEST(Ledger, SumsToZeroForEverySeed) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     Random random(seed);
