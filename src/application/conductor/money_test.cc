@@ -113,6 +113,15 @@ TEST(Money, AWalletStopsWhatRunsBeforeItIsEmpty) {
   EXPECT_EQ(stage.job(job).reason, workload::Reason::unpaid);
   EXPECT_LT(balance(), 2 * unit);
   EXPECT_TRUE(stage.engine->state().budget.holds.empty());
+  // What is new waits for it too, and says so.
+  const WorkloadId other = stage.start_job(8);
+  stage.settle();
+  ASSERT_NE(stage.conductor->why_waits(other), nullptr);
+  ASSERT_TRUE(stage.conductor->why_waits(other)->refusal.has_value());
+  EXPECT_NE(stage.conductor->why_waits(other)->refusal->said.find("the wallet of"),
+            std::string::npos);
+  stage.cancel(other);
+  stage.settle();
   pay(1000);
   stage.settle();
   EXPECT_EQ(stage.phase(job), "starting") << workload::sentence(stage.job(job));

@@ -98,6 +98,8 @@ class Filling {
     const auto spend = spend_for(state_, tenant, levels, paid_quantum, snapshot_.now);
     if (!spend) return;
     for (const budget::Budget* budget : budgets) {
+      // A wallet says itself what it is short of, and what helps, once the start is proposed.
+      if (budget->prepaid) continue;
       const Period window = budget::window_of(state_.budget, *budget, snapshot_.now);
       const Wide available = budget::available(state_.budget, *budget, window.from, class_of(found),
                                                budget::Purpose::admission);
