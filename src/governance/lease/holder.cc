@@ -92,22 +92,14 @@ Result<const OpenHold*> open_hold(const Holder& holder, std::uint64_t number) {
 
 Ask ask_of(const Holder& holder, const Terms& terms, const Amount& amount,
            budget::Purpose purpose) {
-  // An engine that broke its bound leaves less than nothing free: that is asked for on top.
-  Wide deficit = 0;
-  for (const LeaseId id : terms.leases) {
-    const auto known = holder.log.leases.find(id);
-    if (known != holder.log.leases.end()) {
-      deficit = std::max(deficit, -free_of(known->second, purpose));
-    }
-  }
   Ask ask;
   const Currency currency = metering::currency_of(terms);
-  if (currency != Currency{}) ask.need.money[currency] = amount.money + deficit;
-  ask.need.tokens = static_cast<Wide>(amount.tokens) + deficit;
+  if (currency != Currency{}) ask.need.money[currency] = amount.money;
+  ask.need.tokens = static_cast<Wide>(amount.tokens);
   for (const LeaseId id : terms.leases) {
     const auto known = holder.log.leases.find(id);
     if (known == holder.log.leases.end()) continue;
-    ask.idle.push_back({id, free_of(known->second, purpose) + deficit});
+    ask.idle.push_back({id, free_of(known->second, purpose)});
   }
   return ask;
 }

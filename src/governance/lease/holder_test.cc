@@ -135,7 +135,10 @@ TEST(Holder, ChargesABrokenBoundAndMarksIt) {
   EXPECT_EQ(desk.holder.log.leases.at(dollars).consumed, 1100);
   EXPECT_FALSE(desk.open(1, 0));
   const auto ask = ask_for(desk.holder, terms(), {.first = {.input = 1}});
-  EXPECT_EQ(amount_of(ask->need, SpendUnit::money, usd), 101);  // and what it lacks already
+  // Each lease tells what it lacks itself: a lack of money asks for no tokens.
+  EXPECT_EQ(amount_of(ask->need, SpendUnit::money, usd), 1);
+  EXPECT_EQ(amount_of(ask->need, SpendUnit::tokens, {}), 1);
+  EXPECT_EQ(ask->idle, (std::vector<Idle>{{dollars, -100}, {token_lease, 10'000 - 110}}));
 }
 
 TEST(Holder, TimeStopsItFromSpendingAndFromNothingElse) {

@@ -118,7 +118,9 @@ std::vector<Part> parts_of(const State& state, const budget::State& budgets,
     part.missing = part.need;
     for (const Idle& idle : command.idle) {
       if (part.lease == nullptr || idle.lease != part.lease->id) continue;
-      const Wide free = std::clamp(idle.amount, Wide{0}, outstanding(*part.lease));
+      // Use beyond the grant that is reported already is lent on top: see grown().
+      const Wide beyond = std::max(Wide{0}, part.lease->consumed - part.lease->granted);
+      const Wide free = std::min(idle.amount + beyond, outstanding(*part.lease));
       part.missing = std::max(Wide{0}, part.need - free);
     }
     part.available = budget::available(budgets, *budget, part.window.from, command.workload_class,
@@ -193,6 +195,10 @@ Result<void> check_borrower(const State& state, const Borrow& command) {
   bool fits = bounded(command.need.gpu_time) && bounded(command.need.tokens);
   for (const auto& [currency, nano] : command.need.money) fits = fits && bounded(nano);
   if (!fits) return invalid("must be 0 to 10^30 of the smallest unit").at("need");
+  for (const Idle& idle : command.idle) {
+    const bool sound = idle.amount >= -budget::max_limit && idle.amount <= budget::max_limit;
+    if (!sound) return invalid("must be within 10^30 of the smallest unit").at("idle");
+  }
   if (epoch->leases.size() + budget::max_set > max_leases) {
     return exhausted("the gateway has 100000 leases already").fix("restart it");
   }

@@ -101,7 +101,7 @@ struct OpenEpoch {
 };
 DESCRIBE(OpenEpoch, gateway, epoch)
 
-// What a holder has free of a lease for the work it asks for.
+// What a holder has free of a lease for the work it asks for; below 0 after a broken bound.
 struct Idle {
   LeaseId lease;
   Wide amount = 0;

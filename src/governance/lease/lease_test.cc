@@ -207,6 +207,35 @@ TEST(Lender, ReportsAreCumulativeAndCountedOnce) {
   EXPECT_EQ(desk.said(Reduce{lease.id, 1, 9, one}), "already done");
 }
 
+// What a lease lacks after a broken bound is lent on top of it, once, and of no other budget.
+TEST(Lender, LendsWhatABrokenBoundLeftMissing) {
+  for (const bool reported : {false, true}) {
+    Desk desk = opened(300);
+    desk.set(keyed, 110, key);
+    const auto leases = desk.give(desk.borrow(one, 100))->leases;
+    ASSERT_EQ(leases.size(), 2u);
+    ASSERT_GE(leases[0].granted, 100);
+    ASSERT_EQ(leases[1].granted, 100);
+    // Of the first lease 50 more than was granted are used; the second's holder knows of 100 free.
+    const Wide used = leases[0].granted + 50;
+    if (reported) {
+      EXPECT_EQ(desk.said(Report{one, 1, 5, {{leases[0].id, used, used}}}), "done");
+    }
+    Borrow more = desk.borrow(one, 10);
+    more.idle = {{leases[0].id, -50}, {leases[1].id, 100}};
+    const auto lent = desk.give(more);
+    ASSERT_TRUE(lent) << to_text(lent.error());
+    ASSERT_EQ(lent->outcome, Outcome::done);
+    EXPECT_GE(lent->leases[0].granted, used + 10);
+    EXPECT_LT(lent->leases[0].granted, used + 60);  // and not what is lent already once more
+    EXPECT_EQ(lent->leases[1].granted, 100);
+  }
+  Desk desk = opened(300);
+  Borrow absurd = desk.borrow(one, 10);
+  absurd.idle = {{{9, 9}, -budget::max_limit - 1}};
+  EXPECT_EQ(desk.give(absurd).error().field, "idle");
+}
+
 TEST(Lender, NothingButTheLogOrAnOperatorEndsALostEpoch) {
   Desk desk = opened(100);
   const Lease lease = desk.give(desk.borrow(one, 60))->leases[0];
