@@ -27,14 +27,15 @@ Bounds bounds_of(Kind kind, const Asked& asked, std::size_t text,
   Bounds out;
   out.first.requests = 1;
   if (kind == Kind::infer) return out;
-  const auto choices = kind == Kind::embeddings ? 1 : asked.choices;
-  auto prompt = text + template_tokens;
-  // A context limits one text; embeddings may come as many.
+  const auto each = kind == Kind::embeddings ? 1 : asked.choices;
+  auto prompt = text + template_tokens + (asked.prompts - 1) * marker_tokens;
+  // A context limits each prompt by itself. Texts to embed may be longer: some engines cut them.
   if (endpoint.context_tokens > 0 && kind != Kind::embeddings) {
-    prompt = std::min<std::uint64_t>(prompt, endpoint.context_tokens);
+    prompt = std::min<std::uint64_t>(prompt, endpoint.context_tokens * asked.prompts);
   }
-  out.first.input = prompt * choices;
+  out.first.input = prompt * each;
   if (kind == Kind::embeddings) return out;
+  const auto choices = each * asked.prompts;
   auto most = endpoint.max_output_tokens;
   if (most == 0) most = endpoint.context_tokens;
   if (asked.max_tokens) most = most == 0 ? *asked.max_tokens : std::min(most, *asked.max_tokens);

@@ -14,6 +14,8 @@ using metering::Counts;
 
 // Tokens that a chat template may add to what the body holds.
 constexpr std::uint64_t template_tokens = 512;
+// Tokens that mark the ends of each further text of a list: no chat template is applied to those.
+constexpr std::uint64_t marker_tokens = 8;
 constexpr std::uint64_t least_first_slice = 256;
 constexpr std::uint64_t slice_tokens = 256;
 // Output bound where neither the caller nor the model states one and no stream is possible.

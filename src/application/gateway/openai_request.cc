@@ -44,8 +44,32 @@ Span span_of(std::string_view raw, std::string_view body) {
 // The members read so far, to find those given twice.
 struct Seen {
   bool model = false, stream = false, options = false, tokens = false, completion_tokens = false;
-  bool n = false, best_of = false;
+  bool n = false, best_of = false, prompt = false, embeds = false, input = false;
 };
+
+// What some engines read as well, beyond what is held for. They have a name that all understand.
+struct Alias {
+  std::string_view key, meant;
+};
+constexpr Alias aliases[] = {
+    {"n_predict", "max_tokens"},        {"num_predict", "max_tokens"},
+    {"max_new_tokens", "max_tokens"},   {"max_output_tokens", "max_tokens"},
+    {"max_gen_tokens", "max_tokens"},   {"max_tokens_to_sample", "max_tokens"},
+    {"max_generated_tokens", "max_tokens"}, {"max_length", "max_tokens"},
+    {"n_cmpl", "n"},                    {"num_return_sequences", "n"},
+    {"num_beams", "best_of"},           {"beam_width", "best_of"},
+};
+
+Result<void> refuse_alias(std::string_view key, std::string_view raw) {
+  if (raw == "null") return {};
+  for (const auto& alias : aliases) {
+    if (key != alias.key) continue;
+    const std::string meant(alias.meant);
+    return invalid("is one engine's own name for " + meant).at(std::string(key))
+        .fix("say " + meant);
+  }
+  return {};
+}
 
 Result<void> once(bool& seen, std::string_view key) {
   if (std::exchange(seen, true)) return invalid("is given twice").at(std::string(key));
@@ -101,11 +125,39 @@ Result<void> read_model(od::value value, Asked& into) {
   return {};
 }
 
+// A list of texts, or of lists of tokens, is as many prompts; a list of numbers is one, of tokens.
+Result<std::uint64_t> read_prompts(od::value value, std::string_view key) {
+  od::array list;
+  if (value.get_array().get(list)) return malformed("a value is not well formed");
+  std::uint64_t count = 0;
+  bool only_numbers = true;
+  for (auto element : list) {
+    od::json_type type;
+    if (element.type().get(type)) return malformed("a value is not well formed");
+    only_numbers = only_numbers && type == od::json_type::number;
+    ++count;
+    if (only_numbers || count <= max_prompts) continue;
+    return invalid("must be a text or a list of at most " + std::to_string(max_prompts))
+        .at(std::string(key)).fix("send the rest as further requests");
+  }
+  return only_numbers ? 1 : count;  // an empty list too: an engine refuses it
+}
+
 Result<void> read_member(std::string_view key, od::value value, std::string_view body, Seen& seen,
                          Asked& into) {
   od::json_type type;
   if (value.type().get(type)) return malformed("a value is not well formed");
   const bool is_object = type == od::json_type::object;
+  const bool embedded = key == "prompt_embeds";  // prompts besides those of `prompt`
+  if (embedded || key == "prompt" || key == "input") {
+    TRY(once(embedded ? seen.embeds : key == "prompt" ? seen.prompt : seen.input, key));
+    if (type == od::json_type::array) {
+      TRY_ASSIGN(const auto prompts, read_prompts(value, key));
+      into.prompts += embedded ? prompts : prompts - 1;
+      return {};
+    }
+    if (embedded && type != od::json_type::null) ++into.prompts;
+  }
   std::string_view raw;
   if (raw_of(value, type).get(raw)) return malformed("a value is not well formed");
   if (key == "model") {
@@ -132,7 +184,7 @@ Result<void> read_member(std::string_view key, od::value value, std::string_view
     if (stated) into.choices = std::max(into.choices, *stated);
     if (key == "best_of") into.chooses_best = stated.value_or(1) > 1;
   }
-  return {};
+  return refuse_alias(key, raw);
 }
 
 // One parser per thread: it keeps its buffers.

@@ -11,6 +11,7 @@ namespace bessemer::gateway {
 
 constexpr std::uint64_t max_stated_tokens = 100'000'000;  // of a request's max_tokens
 constexpr std::uint64_t max_choices = 128;                // of n and best_of
+constexpr std::uint64_t max_prompts = 2048;               // of a list of prompts or of inputs
 constexpr std::size_t max_model_name = 255;
 constexpr std::size_t spare_bytes = 64;  // that must lie behind a text given to read_*
 
@@ -26,14 +27,16 @@ struct Asked {
   bool stream = false;
   bool include_usage = false;                // the caller wants the usage at the end of a stream
   std::optional<std::uint64_t> max_tokens;   // stated; the larger of its two spellings
-  std::uint64_t choices = 1;                 // the larger of n and best_of
+  std::uint64_t choices = 1;                 // of each prompt: the larger of n and best_of
+  std::uint64_t prompts = 1;                 // each is answered: `prompt` or `input` may be a list
   bool chooses_best = false;                 // best_of is more than 1: no engine streams that
   Span model_at, stream_at, options_at;
 };
 
 // Reads the root of a body of /v1/chat/completions, /v1/completions or /v1/embeddings.
 // A member that one server reads first and another last would be billed as one thing and served as
-// another: repeated members of those above are refused. Requires: spare_bytes lie behind `body`.
+// another: repeated members of those above are refused, and so are engines' own names for them.
+// Requires: spare_bytes lie behind `body`.
 // Errors: invalid, with the field.
 Result<Asked> read_request(std::string_view body);
 

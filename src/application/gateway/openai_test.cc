@@ -73,6 +73,12 @@ TEST(ReadRequest, refuses_what_would_be_billed_as_one_thing_and_served_as_anothe
       {R"({"model":"a","stream_options":{"include_usage":true,"include_usage":false}})",
        "stream_options.include_usage"},
       {R"({"model":"a","stream_options":{},"stream_options":{}})", "stream_options"},
+      {R"({"model":"a","prompt":"x","prompt":["x","y"]})", "prompt"},
+      {R"({"model":"a","input":["x","y"],"input":"x"})", "input"},
+      {R"({"model":"a","max_tokens":1,"n_predict":5000})", "n_predict"},
+      {R"({"model":"a","n_predict":-1})", "n_predict"},
+      {R"({"model":"a","max_tokens":1,"max_new_tok\u0065ns":5000})", "max_new_tokens"},
+      {R"({"model":"a","n":1,"n_cmpl":100})", "n_cmpl"},
   };
   for (const auto& [text, field] : table) {
     const auto asked = read(text);
@@ -82,6 +88,42 @@ TEST(ReadRequest, refuses_what_would_be_billed_as_one_thing_and_served_as_anothe
   }
   EXPECT_FALSE(read(R"({"model":")" + std::string(300, 'a') + R"("})"));
   EXPECT_FALSE(read("{\"model\":\"\xff\"}"));
+}
+
+TEST(ReadRequest, counts_the_prompts_that_are_answered) {
+  const struct { const char* more; std::uint64_t prompts; } table[] = {
+      {R"("x":1)", 1},
+      {R"("prompt":"one")", 1},
+      {R"("prompt":null)", 1},
+      {R"("prompt":["one"])", 1},
+      {R"("prompt":["one","t\"],[wo","three"])", 3},
+      {R"("prompt":[1,2,3,4])", 1},
+      {R"("prompt":[[1,2],[3],[4,[5]]])", 3},
+      {R"("prompt":[1,"two",3])", 3},
+      {R"("prompt":[])", 1},
+      {R"("input":["a","b"],"n_predict":null)", 2},
+      {R"("prompt_embeds":"abc")", 2},
+      {R"("prompt":["a","b"],"prompt_embeds":["c","d"])", 4},
+      {R"("messages":[{"prompt":["a","b"]}])", 1},
+  };
+  for (const auto& [more, prompts] : table) {
+    const auto asked = read(std::string(R"({"model":"a",)") + more + R"(,"max_tokens":16})");
+    ASSERT_TRUE(asked) << more << ": " << asked.error().what;
+    EXPECT_EQ(asked->prompts, prompts) << more;
+    EXPECT_EQ(asked->max_tokens, 16u) << more;
+  }
+  const auto of = [](std::size_t count, const std::string& element) {
+    std::string list = element;
+    for (std::size_t i = 1; i < count; ++i) list += "," + element;
+    return read(R"({"model":"a","prompt":[)" + list + "]}");
+  };
+  EXPECT_EQ(of(max_prompts, "\"x\"")->prompts, max_prompts);
+  EXPECT_EQ(of(max_prompts * 2, "77")->prompts, 1u);
+  const auto many = of(max_prompts + 1, "\"x\"");
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().field, "prompt");
+  EXPECT_NE(many.error().what.find("2048"), std::string::npos) << many.error().what;
+  EXPECT_FALSE(many.error().remedy.empty());
 }
 
 TEST(PatchedBody, changes_only_what_it_must) {

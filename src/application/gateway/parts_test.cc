@@ -61,6 +61,29 @@ TEST(Bounds, hold_the_worst_case_or_a_first_slice) {
   }
 }
 
+TEST(Bounds, count_each_prompt_of_a_list) {
+  Asked asked;
+  asked.max_tokens = 16;
+  asked.prompts = 500;
+  control::EndpointEntry endpoint;
+  auto bounds = bounds_of(Kind::completions, asked, 1000, endpoint, 0);
+  EXPECT_EQ(bounds.first.output, 500u * 16);
+  EXPECT_EQ(bounds.most_output, 500u * 16);
+  EXPECT_EQ(bounds.first.input, 1000 + template_tokens + 499 * marker_tokens);
+  asked.choices = 2;
+  endpoint.context_tokens = 20;  // of each prompt
+  bounds = bounds_of(Kind::completions, asked, 100'000, endpoint, 0);
+  EXPECT_EQ(bounds.first.output, 500u * 16 * 2);
+  EXPECT_EQ(bounds.first.input, 500u * 20 * 2);
+  asked.max_tokens.reset();
+  endpoint.context_tokens = 0;
+  bounds = bounds_of(Kind::completions, asked, 1000, endpoint, 0);
+  EXPECT_EQ(bounds.first.output, 500u * 256 * 2);
+  EXPECT_EQ(bounds.slice.output, 500u * slice_tokens * 2);
+  bounds = bounds_of(Kind::embeddings, asked, 1000, endpoint, 0);
+  EXPECT_EQ(bounds.first.input, 1000 + template_tokens + 499 * marker_tokens);
+}
+
 TEST(Bounds, meters_without_a_price_count_as_those_that_have_one) {
   const Counts counts{.input = 5, .cached_input = 3, .output = 7, .reasoning = 2, .requests = 1};
   const auto price = [](pricing::Meter meter) { return pricing::Price{.meter = meter}; };
