@@ -85,9 +85,9 @@ void Call::open() {
 
 void Call::opened(Result<Held> held) {
   if (!held) {
+    if (!order_.idempotency_key.empty()) around_.claims.release(order_.request);
     if (phase_ == Phase::over) return;
     note_refusal(held.error());
-    if (!order_.idempotency_key.empty()) around_.claims.release(order_.request);
     responder_.refuse(held.error(), order_.envelope, to_text(order_.request));
     return end();
   }

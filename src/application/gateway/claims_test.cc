@@ -48,6 +48,21 @@ TEST(Claims, are_given_up_by_a_call_that_is_refused_for_money) {
   EXPECT_TRUE(factory.wait([&] { return factory.plane->claims.empty(); }));
 }
 
+TEST(Claims, are_given_up_by_a_call_whose_client_left_before_it_was_refused) {
+  Factory factory({.budget = 100'000'000});
+  factory.run([&] { factory.plane->lends = false; });
+  auto client = factory.client();
+  client.set_patience(milliseconds(100));
+  EXPECT_FALSE(client.call({"POST", "/v1/chat/completions",
+                            {{"authorization", "Bearer " + factory.key}, {"idempotency-key", "k1"}},
+                            Factory::chat_body("say 7", "")}));
+  ASSERT_TRUE(factory.wait([&] { return factory.plane->questions > 0; }));
+  ASSERT_EQ(factory.run([&] { return factory.plane->claims.size(); }), 1u);
+  EXPECT_TRUE(factory.wait([&] { return factory.plane->claims.empty(); }));
+  factory.run([&] { factory.plane->lends = true; });
+  EXPECT_EQ(call(factory, "k1", "say 7")->status, 200);
+}
+
 TEST(Claims, wait_for_a_control_plane_that_comes_back) {
   Factory factory;
   EXPECT_EQ(call(factory, "k0", "say 7")->status, 200);

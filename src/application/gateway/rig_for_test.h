@@ -94,6 +94,7 @@ class Plane {
   std::vector<control::Alert> alerts;
   std::map<std::uint64_t, metering::Log> logs;  // by epoch
   int questions = 0;
+  bool lends = true;  // else whoever asks is told to wait
   std::map<std::string, control::ClaimKey> claims;  // by Idempotency-Key
   Wide billed_money() const {
     Wide sum = 0;

@@ -142,6 +142,8 @@ void Plane::take(Session& from, const control::FromGateway& message) {
 
 void Plane::lend(Session& from, const control::LeaseRequest& request) {
   ++questions;
+  if (!lends) return from.say(control::LeaseAnswer{.serial = request.serial,
+                                                   .outcome = control::LeaseOutcome::wait});
   lease::Borrow borrow;
   borrow.gateway = from.gateway;
   borrow.epoch = from.epoch;
