@@ -114,6 +114,7 @@ Result<WorkloadView> submit(Call& call, const InProject<workload::Spec>& body) {
   submit.spec.project = *project;
   submit.spec.kind = kind;
   // Set by pipelines and deployments alone.
+  submit.spec.run.reset();
   submit.spec.pipeline_run.reset();
   submit.spec.step.reset();
   submit.spec.endpoint.reset();

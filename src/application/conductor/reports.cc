@@ -1,5 +1,6 @@
 // What executors tell, taken in by the front door.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "application/conductor/conductor.h"
@@ -30,6 +31,13 @@ workload::Reason reason_of(const executor::Exited& exited) {
 }
 
 constexpr std::int32_t cannot_be_run = 127;
+
+// The experiment run that was begun for the workload: no other takes its numbers, or ends with it.
+std::optional<RunId> run_of(const factory::State& state, const workload::Workload& workload) {
+  const run::Run* const own = run::find(state.run, workload.id);
+  if (own == nullptr || own->id != workload.spec.run) return std::nullopt;
+  return own->id;
+}
 
 }  // namespace
 
@@ -84,7 +92,9 @@ bool Conductor::take(const executor::Report& report) {
                   report.occurred_at);
   }
   if (const auto* metrics = std::get_if<executor::Metrics>(&report.what)) {
-    if (found->spec.run) bytes_.measure(*found->spec.run, *metrics, report.occurred_at);
+    if (const auto run = run_of(engine_.state(), *found)) {
+      bytes_.measure(*run, *metrics, report.occurred_at);
+    }
   } else if (std::holds_alternative<executor::Checkpoint>(report.what)) {
     return record(workload::Command(workload::ReportCheckpoint{found->id, generation}),
                   report.occurred_at);
@@ -157,9 +167,10 @@ void Conductor::record_exit(const workload::Workload& workload, const executor::
     command.report.reason = workload::Reason::exit_code;
     command.report.detail = "its outputs could not be kept: " + to_text(products.error());
   }
-  if (!workload.spec.run) return submit_exit(report, std::move(command));
-  bytes_.end_series(*workload.spec.run, [this, report, command = std::move(command),
-                                         run = *workload.spec.run](auto series) mutable {
+  const auto run = run_of(engine_.state(), workload);
+  if (!run) return submit_exit(report, std::move(command));
+  bytes_.end_series(*run, [this, report, command = std::move(command),
+                           run = *run](auto series) mutable {
     run::Finish finish;  // how it ended follows from how the workload does
     finish.run = run;
     if (series) {

@@ -41,6 +41,9 @@ Result<Batch> judge_top_up(const State&, const TopUp&, const Context&);         
 Result<Batch> judge_write_off(const State&, const lease::WriteOff&, const Context&);
 Result<Batch> judge_billing(const State&, const billing::Command&, const Context&);
 Result<Batch> judge_workload(const State&, const workload::Command&, const Context&);  // work.cc
+// `begun`: the experiment run that the same batch begins for it; null: none.
+Result<Batch> judge_submit(const State&, workload::Submit, const run::Start* begun,
+                           const Context&);
 Result<Batch> judge_launch(const State&, const Launch&, const Context&);
 // What the first quantum of a proposed start takes from budgets.
 Result<Spend> spend_of_launch(const State& state, const workload::Workload& workload,

@@ -36,6 +36,9 @@ Result<workload::Spec> replica_spec(const State& state, const deployment::Endpoi
   spec.project = endpoint.project;
   spec.kind = workload::Kind::service;
   spec.endpoint = endpoint.id;
+  spec.run.reset();  // whatever the template says: no pipeline asks for a replica
+  spec.pipeline_run.reset();
+  spec.step.reset();
   if (!spec.name) spec.name = endpoint.name;
   if (runs.model_id && runs.version) {
     const registry::Version* const version =

@@ -13,6 +13,7 @@ Result<workload::Spec> spec_of(const BeginJobStep& begin) {
   if (!spec) return std::move(spec).error().within("job");
   spec->project = job.project;
   spec->kind = workload::Kind::job;
+  spec->endpoint.reset();
   spec->run = begin.run;
   spec->pipeline_run = job.run;
   spec->step = job.step;
@@ -107,11 +108,11 @@ Result<json::Raw> with_code(const State& state, PipelineRunId run_id, const json
 Result<Batch> judge_job_step(const State& state, const BeginJobStep& begin,
                              const Context& context) {
   TRY_ASSIGN(workload::Spec spec, spec_of(begin));
+  const run::Start start = run_of(begin);
   TRY_ASSIGN(Batch batch,
-             judge_workload(state,
-                            workload::Command(workload::Submit{begin.workload, std::move(spec)}),
-                            context));
-  ADD(batch, run::judge(state.run, run::Command(run_of(begin)), context));
+             judge_submit(state, workload::Submit{begin.workload, std::move(spec)}, &start,
+                          context));
+  ADD(batch, run::judge(state.run, run::Command(start), context));
   pipeline::BeginStep step;
   step.run = begin.job.run;
   step.step = begin.job.step;

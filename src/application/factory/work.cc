@@ -97,21 +97,20 @@ Result<void> release_inputs(const State& state, const workload::Workload& worklo
   return {};
 }
 
-Result<Batch> judge_submit(const State& state, workload::Submit submit, const Context& context) {
-  Batch batch;
-  TRY_ASSIGN(const tenant::Node* const node, tenant::open_node(state.tenant, submit.spec.project));
-  if (node->kind != tenant::Kind::project) {
-    return invalid("jobs and services belong to a project")
-        .at("project")
-        .fix("name one: bessemer org list");
-  }
-  TRY_ASSIGN(submit.spec, workload::complete(std::move(submit.spec)));
-  TRY(resolve_spec(state, submit.spec));
-  ADD(batch, workload::judge(state.workload, workload::Command(submit), context));
-  if (!batch.events.empty()) {
-    TRY(refer_inputs(state, submit.spec, submit.workload, batch, context));
-  }
-  return batch;
+// A workload feeds no run but the one that is begun for it: numbers in somebody else's would pass
+// its gates and be compared with its own.
+Result<void> check_run(const State& state, const workload::Submit& submit,
+                       const run::Start* begun) {
+  if (!submit.spec.run) return {};
+  const auto is_its_own = [&](RunId id, WorkloadId workload, OrgId project) {
+    return id == *submit.spec.run && workload == submit.workload &&
+           project == submit.spec.project;
+  };
+  if (begun != nullptr && is_its_own(begun->id, begun->workload, begun->project)) return {};
+  const run::Run* const there = run::find(state.run, *submit.spec.run);
+  if (there != nullptr && is_its_own(there->id, there->workload, there->project)) return {};
+  return invalid("must be a run that is begun for this job").at("run").fix(
+      "leave it out: a pipeline's steps have runs of their own");
 }
 
 const workload::Finished* finish_in(const std::vector<workload::Event>& events) {
@@ -121,14 +120,12 @@ const workload::Finished* finish_in(const std::vector<workload::Event>& events) 
   return nullptr;
 }
 
-// A run ends as its workload does. What has ended has ended, whatever is wrong with the numbers
-// that it left or with the words about it: those are left out then.
-std::vector<run::Event> end_run(const State& state, run::Finish finish,
-                                const workload::Finished& end, const Context& context) {
-  finish.status = end.phase == workload::Phase::succeeded   ? run::Status::succeeded
-                  : end.phase == workload::Phase::cancelled ? run::Status::cancelled
-                                                            : run::Status::failed;
-  if (finish.status != run::Status::succeeded) finish.reason = end.detail;
+// What has ended has ended, whatever is wrong with the numbers that it left or with the words about
+// it: those are left out then. A run that is not the workload's stays as it is.
+std::vector<run::Event> finish_run(const State& state, const workload::Workload& workload,
+                                   run::Finish finish, const Context& context) {
+  const run::Run* const own = run::find(state.run, workload.id);
+  if (own == nullptr || own->id != finish.run) return {};
   auto events = run::judge(state.run, run::Command(finish), context);
   if (!events) {
     finish.reason.clear();
@@ -136,6 +133,17 @@ std::vector<run::Event> end_run(const State& state, run::Finish finish,
     events = run::judge(state.run, run::Command(finish), context);
   }
   return events ? *std::move(events) : std::vector<run::Event>{};
+}
+
+// A run ends as its workload does.
+std::vector<run::Event> end_run(const State& state, const workload::Workload& workload,
+                                run::Finish finish, const workload::Finished& end,
+                                const Context& context) {
+  finish.status = end.phase == workload::Phase::succeeded   ? run::Status::succeeded
+                  : end.phase == workload::Phase::cancelled ? run::Status::cancelled
+                                                            : run::Status::failed;
+  if (finish.status != run::Status::succeeded) finish.reason = end.detail;
+  return finish_run(state, workload, std::move(finish), context);
 }
 
 // What the end of a workload ends elsewhere.
@@ -206,10 +214,29 @@ bool is_last_task(const workload::Attempt& attempt, TaskId task) {
 
 }  // namespace
 
+Result<Batch> judge_submit(const State& state, workload::Submit submit, const run::Start* begun,
+                           const Context& context) {
+  Batch batch;
+  TRY_ASSIGN(const tenant::Node* const node, tenant::open_node(state.tenant, submit.spec.project));
+  if (node->kind != tenant::Kind::project) {
+    return invalid("jobs and services belong to a project")
+        .at("project")
+        .fix("name one: bessemer org list");
+  }
+  TRY(check_run(state, submit, begun));
+  TRY_ASSIGN(submit.spec, workload::complete(std::move(submit.spec)));
+  TRY(resolve_spec(state, submit.spec));
+  ADD(batch, workload::judge(state.workload, workload::Command(submit), context));
+  if (!batch.events.empty()) {
+    TRY(refer_inputs(state, submit.spec, submit.workload, batch, context));
+  }
+  return batch;
+}
+
 Result<Batch> judge_workload(const State& state, const workload::Command& command,
                              const Context& context) {
   if (const auto* submit = std::get_if<workload::Submit>(&command)) {
-    return judge_submit(state, *submit, context);
+    return judge_submit(state, *submit, nullptr, context);
   }
   Batch batch;
   if (ends_something(command)) batch.purpose = journal::Purpose::closing;
@@ -225,7 +252,7 @@ Result<Batch> judge_workload(const State& state, const workload::Command& comman
     finish.run = *found->spec.run;
     finish.status = run::Status::cancelled;
     finish.reason = "ended before it started";
-    ADD(batch, run::judge(state.run, run::Command(finish), context));
+    add(batch, finish_run(state, *found, std::move(finish), context));
   }
   return batch;
 }
@@ -341,7 +368,7 @@ Result<Batch> judge_exited(const State& state, const TaskExited& exited, const C
   ADD(batch, site::judge(state.site,
                          site::Command(site::Release{task->placement.allocation}), context));
   if (const workload::Finished* const end = finish_in(copy); end != nullptr && exited.run) {
-    add(batch, end_run(state, *exited.run, *end, context));
+    add(batch, end_run(state, *found, *exited.run, *end, context));
   }
   TRY(end_elsewhere(state, *found, copy, batch, context));
   return batch;
