@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/conductor/conductor.h"
+#include "application/factory/serving.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -45,14 +46,15 @@ std::map<std::string, double> last_values(const std::map<std::string, run::Summa
   return values;
 }
 
-// The endpoint's newest revision runs this model version, and callers reach it.
+// The endpoint is as the step asks for it, all of it, and callers reach that.
 bool serves_already(const factory::State& state, const pipeline::DeployModel& deploy) {
   const deployment::Endpoint* const endpoint = deployment::find_by_name(
       state.deployment, deploy.project, deploy.deploy.endpoint);
   if (endpoint == nullptr) return false;
   const deployment::Revision* const newest = deployment::newest(*endpoint);
-  return newest != nullptr && endpoint->routed == newest->number &&
-         newest->runs.model_id == deploy.model && newest->runs.version == deploy.version;
+  if (newest == nullptr || endpoint->routed != newest->number) return false;
+  const auto change = factory::change_for(state, *endpoint, deploy);
+  return change && !change->roll && !change->configure;
 }
 
 pipeline::FinishStep finish(PipelineRunId run, const std::string& step, std::uint32_t attempt,
@@ -132,7 +134,7 @@ bool Conductor::take_action(const pipeline::Action& action) {
       const auto* there = deployment::find_by_name(engine_.state().deployment, deploy->project,
                                                    deploy->deploy.endpoint);
       done.result.outputs["endpoint"].endpoint = there->id;
-      done.note = "endpoint " + there->name + " serves this version already";
+      done.note = "endpoint " + there->name + " serves this already";
       return decide(pipeline::Command(std::move(done)));
     }
     factory::BeginDeployStep begin;

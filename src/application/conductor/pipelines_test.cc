@@ -85,5 +85,78 @@ TEST(Pipelines, ADeployStepEndsWithItsEndpointOrItsRun) {
   }
 }
 
+// A line that trains once and deploys what it made.
+struct DeployLine {
+  Stage stage;
+  std::uint64_t started = 0;
+
+  DeployLine() {
+    stage.shelf.left = {{"model", sha256("model"), 10, 1}};
+    stage.author.next.runs_for = seconds(5);
+    stage.author.next.ready_after = seconds(1);
+  }
+  // Runs the line whose deploy step says this besides name and model, and returns that step.
+  const pipeline::StepRun& deploy(const std::string& words) {
+    const auto line = json::read<pipeline::Definition>(R"({"name": "line", "steps": [
+      {"name": "train", "job": {"command": ["train"], "outputs": ["model"]}},
+      {"name": "register", "register": {"model": "m", "format": "plain",
+                                        "from": "${steps.train.outputs.model}"}},
+      {"name": "serve", "deploy": {"endpoint": "served", )" + words + R"(,
+         "model": "${steps.register.outputs.model}"}}]})");
+    EXPECT_TRUE(line) << to_text(line.error());
+    const PipelineRunId id{8, ++started};
+    stage.ask(pipeline::Command(pipeline::Define{{7, 1}, project_id, *line}));
+    stage.ask(pipeline::Command(pipeline::Start{id, {7, 1}, {}, {{"host", sha256("host")}}, true}));
+    stage.settle();
+    for (int i = 0; i < 12; ++i) {
+      stage.pass(seconds(1));
+      if (i == 2) stage.author.next.runs_for = hours(10);  // the replicas that follow stay
+      stage.settle();
+    }
+    return pipeline::find(stage.engine->state().pipeline, id)->steps.at("serve");
+  }
+  const deployment::Endpoint& endpoint() {
+    return *deployment::find_by_name(stage.engine->state().deployment, project_id, "served");
+  }
+};
+
+// What the file says of an endpoint that is there holds afterwards; only what holds all of it
+// already is reused.
+TEST(Pipelines, ADeployStepChangesWhatItSaysAndReusesOnlyWhatIsSo) {
+  using pipeline::StepStatus;
+  DeployLine line;
+  const std::string workload = R"("workload": {"command": ["serve"], "service": {"port": 8080}})";
+  ASSERT_EQ(line.deploy(workload).status, StepStatus::succeeded);
+  EXPECT_EQ(line.deploy(workload).status, StepStatus::reused);
+  // The same in other words: no replica would differ.
+  EXPECT_EQ(line.deploy(R"("workload": {"service": {"port": 8080}, "command": ["serve"],
+                                        "priority": 0})").status, StepStatus::reused);
+  EXPECT_EQ(deployment::newest(line.endpoint())->number, 1u);
+  EXPECT_EQ(line.deploy(workload + R"(, "billing": "shared")").status, StepStatus::succeeded);
+  EXPECT_EQ(line.endpoint().billing, deployment::Billing::shared);
+  EXPECT_EQ(line.deploy(workload + R"(, "billing": "shared", "replicas": 2, "aliases": ["other"],
+                                      "health": {"path": "/alive"})").status,
+            StepStatus::succeeded);
+  EXPECT_EQ(line.endpoint().replicas, 2u);
+  EXPECT_EQ(line.endpoint().aliases, std::set<std::string>{"other"});
+  EXPECT_EQ(line.endpoint().health.path, "/alive");
+  EXPECT_EQ(line.endpoint().running.size(), 2u);
+  EXPECT_EQ(deployment::newest(line.endpoint())->number, 1u) << "nothing else runs";
+  // What the file leaves out stays.
+  EXPECT_EQ(line.deploy(workload).status, StepStatus::reused);
+  EXPECT_EQ(line.endpoint().billing, deployment::Billing::shared);
+  // The same model behind another program.
+  const std::string other =
+      R"("workload": {"command": ["serve", "-v"], "service": {"port": 8080}})";
+  const pipeline::StepRun& rolled = line.deploy(other);
+  EXPECT_EQ(rolled.status, StepStatus::succeeded);
+  EXPECT_EQ(rolled.note, "endpoint served serves revision 2");
+  EXPECT_EQ(line.deploy(other).status, StepStatus::reused);
+  // What cannot be changed is said.
+  const pipeline::StepRun& refused = line.deploy(other + R"(, "protocol": "v2")");
+  EXPECT_EQ(refused.status, StepStatus::failed);
+  EXPECT_NE(refused.note.find("endpoint served speaks openai"), std::string::npos) << refused.note;
+}
+
 }  // namespace
 }  // namespace bessemer::conductor

@@ -142,6 +142,17 @@ deployment::Create create_of(const EndpointSpec& spec) {
   return create;
 }
 
+bool makes_the_same(const State& state, const deployment::Endpoint& endpoint,
+                    const deployment::Template& one, const deployment::Template& other) {
+  if (one.model_id != other.model_id || one.version != other.version) return false;
+  const auto spec = [&](const deployment::Template& runs) -> Result<workload::Spec> {
+    TRY_ASSIGN(workload::Spec made, replica_spec(state, endpoint, runs));
+    return workload::complete(std::move(made));
+  };
+  const auto first = spec(one), second = spec(other);
+  return first && second && *first == *second;
+}
+
 Result<Batch> judge_deployment(const State& state, const deployment::Command& command,
                                const Context& context) {
   Batch batch;

@@ -103,7 +103,41 @@ Result<json::Raw> with_code(const State& state, PipelineRunId run_id, const json
   return json::Raw{json::write(*spec)};
 }
 
+// The endpoint that the step asks for, without id, project and name.
+Result<deployment::Create> create_for(const State& state, const pipeline::DeployModel& deploy) {
+  TRY_ASSIGN(deployment::Create create, create_of(deploy.deploy));
+  const registry::Model* const model = registry::find(state.registry, deploy.model);
+  if (model == nullptr) return not_found("the model is gone");
+  create.runs.model = model->name + "@" + std::to_string(deploy.version);
+  create.runs.model_id = deploy.model;
+  create.runs.version = deploy.version;
+  TRY_ASSIGN(create.runs.workload, with_code(state, deploy.run, create.runs.workload));
+  return create;
+}
+
 }  // namespace
+
+Result<ChangeEndpoint> change_for(const State& state, const deployment::Endpoint& endpoint,
+                                  const pipeline::DeployModel& deploy) {
+  TRY_ASSIGN(deployment::Create asked, create_for(state, deploy));
+  if (asked.protocol && *asked.protocol != endpoint.protocol) {
+    return conflict("endpoint " + endpoint.name + " speaks " +
+                    std::string(enum_text(endpoint.protocol)) + ", and goes on speaking it")
+        .at("deploy.protocol")
+        .fix("delete the endpoint, or deploy to another");
+  }
+  ChangeEndpoint change;
+  const deployment::Revision* const newest = deployment::newest(endpoint);
+  if (newest == nullptr || !makes_the_same(state, endpoint, newest->runs, asked.runs)) {
+    change.roll = deployment::Roll{endpoint.id, std::move(asked.runs)};
+  }
+  deployment::Configure configure{endpoint.id, asked.replicas, asked.health, asked.billing, {}};
+  if (!asked.aliases.empty()) configure.aliases = std::move(asked.aliases);
+  auto events = deployment::judge(state.deployment, deployment::Command(configure), Context{});
+  if (!events) return std::move(events).error().within("deploy");
+  if (!events->empty()) change.configure = std::move(configure);
+  return change;
+}
 
 Result<Batch> judge_job_step(const State& state, const BeginJobStep& begin,
                              const Context& context) {
@@ -127,20 +161,14 @@ Result<Batch> judge_job_step(const State& state, const BeginJobStep& begin,
 Result<Batch> judge_deploy_step(const State& state, const BeginDeployStep& begin,
                                 const Context& context) {
   const pipeline::DeployModel& deploy = begin.deploy;
-  TRY_ASSIGN(deployment::Create create, create_of(deploy.deploy));
-  const registry::Model* const model = registry::find(state.registry, deploy.model);
-  if (model == nullptr) return not_found("the model is gone");
-  create.runs.model = model->name + "@" + std::to_string(deploy.version);
-  TRY_ASSIGN(create.runs.workload, with_code(state, deploy.run, create.runs.workload));
   Batch batch;
   const deployment::Endpoint* const there =
       deployment::find_by_name(state.deployment, deploy.project, deploy.deploy.endpoint);
   if (there != nullptr) {
-    TRY_ASSIGN(batch, judge_deployment(state,
-                                       deployment::Command(deployment::Roll{there->id,
-                                                                            create.runs}),
-                                       context));
+    TRY_ASSIGN(const ChangeEndpoint change, change_for(state, *there, deploy));
+    TRY_ASSIGN(batch, judge_change_endpoint(state, change, context));
   } else {
+    TRY_ASSIGN(deployment::Create create, create_for(state, deploy));
     create.endpoint = begin.endpoint;
     create.project = deploy.project;
     create.name = deploy.deploy.endpoint;
