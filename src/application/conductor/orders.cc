@@ -158,7 +158,10 @@ executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,
   const bool strict = asked.isolation == workload::Isolation::strict ||
                       options_.least_isolation == workload::Isolation::strict;
   spec.isolation = strict ? executor::Isolation::strict : executor::Isolation::relaxed;
-  if (asked.resources) spec.resources.storage_bytes = asked.resources->storage_bytes.value_or(0);
+  // Work that was accepted when there was no default has the executor's.
+  if (asked.resources && asked.resources->storage_bytes) {
+    spec.resources.storage_bytes = *asked.resources->storage_bytes;
+  }
   spec.no_progress = asked.no_progress;
   // What will be tried again is not kept: the next attempt needs its room.
   const bool last = !asked.retries->on.contains(workload::Reason::exit_code) ||

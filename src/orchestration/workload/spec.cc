@@ -139,6 +139,9 @@ Result<void> between(const std::optional<Duration>& value, Duration least, Durat
       .at(std::string(field));
 }
 
+// Outputs and checkpoints lie on the disk of the journal: there is always a limit to them.
+constexpr std::uint64_t default_storage_bytes = 16ull << 30;
+
 Result<void> complete_resources(Spec& spec) {
   Resources& asked = spec.resources ? *spec.resources : spec.resources.emplace();
   if (asked.gpus.value_or(0) > 0 && asked.gpu_milli) {
@@ -161,6 +164,7 @@ Result<void> complete_resources(Spec& spec) {
   if (!asked.scratch_bytes) {
     asked.scratch_bytes = std::min(defaults::scratch_bytes, *asked.memory_bytes);
   }
+  if (!asked.storage_bytes) asked.storage_bytes = default_storage_bytes;
   TRY(between<std::uint64_t>(asked.cpu_millis, 1, limit::cpu_millis, "resources.cpu_millis"));
   TRY(between<std::uint64_t>(asked.memory_bytes, limit::min_memory_bytes, limit::memory_bytes,
                              "resources.memory_bytes"));

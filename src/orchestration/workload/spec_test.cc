@@ -34,6 +34,7 @@ TEST(Spec, DefaultsAreFilledIn) {
   EXPECT_EQ(*done->retries->max, 3u);
   EXPECT_EQ(done->retries->on, (std::set{Reason::lost, Reason::start_failed}));
   EXPECT_EQ(shape_of(*done), (Shape{0, 0, "", 1'000, 1ull << 30}));
+  EXPECT_EQ(*done->resources->storage_bytes, 16ull << 30) << "the journal's disk is not its own";
   EXPECT_EQ(*complete(*done), *done) << "completing again changes nothing";
   EXPECT_EQ(*codec::decode<Spec>(codec::encode(*done)), *done);
   EXPECT_EQ(*json::read<Spec>(json::write(*done)), *done);
