@@ -1,5 +1,6 @@
 // Dispatch of judge: from a command to the part that knows its ladder.
 #include "application/factory/factory.h"
+#include "application/factory/kept.h"
 #include "application/factory/ladder.h"
 
 namespace bessemer::factory {
@@ -112,9 +113,7 @@ struct Judge {
   }
   Result<Batch> operator()(const artifact::Command& c) { return judge_artifact(state, c, context); }
   Result<Batch> operator()(const dataset::Command& c) { return judge_dataset(state, c, context); }
-  Result<Batch> operator()(const run::Command& c) {
-    return only(run::judge(state.run, c, context));
-  }
+  Result<Batch> operator()(const run::Command& c) { return judge_run(state, c, context); }
   Result<Batch> operator()(const registry::Command& c) { return judge_registry(state, c, context); }
   Result<Batch> operator()(const site::Command& c) {
     return only(site::judge(state.site, c, context));
@@ -126,6 +125,7 @@ struct Judge {
 
 Result<Batch> judge(const State& state, const Command& command, const Context& context) {
   TRY_ASSIGN(Batch batch, std::visit(Judge{state, context}, command));
+  TRY(keep_named(state, batch, context));
   TRY(count_things(state, batch, context));
   TRY(recall_for_wallets(state, batch, context));
   return batch;
