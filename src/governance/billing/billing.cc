@@ -129,9 +129,12 @@ Result<Events> judge_one(const State& state, const metering::State& usage, const
 
 bool is_charged(const StatementLine& line) { return !line.simulated && !line.unpriced; }
 
-// The first period before `period` that has something to invoice and no invoice.
+// The first period before `period` that has something to invoice and no invoice. Lines without a
+// price make an invoice only with something else, such as the contract's minimum.
 const Instant* earlier_open(const State& state, const metering::State& usage, OrgId tenant,
                             Instant period) {
+  const auto contract = state.contracts.find(tenant);
+  const bool minimum = contract != state.contracts.end() && contract->second.minimum;
   const Instant* open = nullptr;
   const auto consider = [&](const Instant& one) {
     if (one < period && invoice_of(state, tenant, one) == nullptr) open = &one;
@@ -139,7 +142,8 @@ const Instant* earlier_open(const State& state, const metering::State& usage, Or
   auto line = usage.lines.lower_bound(metering::LineKey{.tenant = tenant, .sku = {}});
   for (; open == nullptr && line != usage.lines.end() && line->first.tenant == tenant; ++line) {
     const bool borne = line->first.bearer == metering::Bearer::endpoint;
-    if (!borne && !pricing::is_simulated(line->first.sku)) consider(line->first.period);
+    const bool charged = !borne && !pricing::is_simulated(line->first.sku);
+    if (charged && (minimum || !line->second.unpriced)) consider(line->first.period);
   }
   auto adjusted = state.adjustments.lower_bound({tenant, Instant{}});
   for (; adjusted != state.adjustments.end() && adjusted->first.first == tenant; ++adjusted) {
@@ -157,7 +161,8 @@ Result<Currency> currency_of(const std::vector<StatementLine>& lines,
   for (const auto& one : adjustments) currencies.insert(one.amount.currency);
   if (contract.minimum) currencies.insert(contract.minimum->currency);
   if (currencies.empty()) {
-    return conflict("there is nothing to invoice").fix("simulated usage reaches no invoice");
+    return conflict("there is nothing to invoice: no usage that has a price and is not simulated")
+        .fix("later periods do not wait for this one; a fee may be added to it");
   }
   if (currencies.size() > 1) return conflict("the period has amounts in two currencies");
   return *currencies.begin();
@@ -211,14 +216,14 @@ Result<Events> judge_one(const State& state, const metering::State& usage,
         .fix("close it first");
   }
   TRY_ASSIGN(Statement all, statement(state, usage, command.tenant, period.from));
-  if (!all.complete && !command.waiver) {
-    return conflict("the statement has lines without a price")
-        .fix("close it with a waiver, and add a fee for what they are worth");
-  }
   std::erase_if(all.lines, [](const StatementLine& line) { return !is_charged(line); });
   const auto contract = state.contracts.find(command.tenant);
   const Contract terms = contract == state.contracts.end() ? Contract{} : contract->second;
   TRY_ASSIGN(const Currency currency, currency_of(all.lines, all.adjustments, terms));
+  if (!all.complete && !command.waiver) {
+    return conflict("the statement has lines without a price")
+        .fix("close it with a waiver, and add a fee for what they are worth");
+  }
   Invoice invoice{.id = command.id, .number = state.invoices.size() + 1, .tenant = command.tenant,
                   .period = period, .currency = currency, .statement = {0, currency},
                   .adjustments = all.adjustments, .total = {}, .line_count = all.lines.size(),

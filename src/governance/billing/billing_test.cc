@@ -196,6 +196,31 @@ TEST(Billing, NoInvoiceOverUnpricedLinesWithoutAWaiver) {
   EXPECT_EQ(desk.state.invoices.at({6, 1}).line_count, 2u);
 }
 
+// Storage that nobody has priced yet: such a month is no invoice, and no other month waits for it.
+TEST(Billing, AMonthWithoutAnyPriceKeepsNoLaterOneOpen) {
+  Desk desk = used();
+  desk.usage.lines.clear();
+  desk.use(Meter::output_tokens, "unknown", 5, may, may);
+  desk.use(Meter::output_tokens, "tiny", 5, june, june);
+  desk.now = june + days(40);
+  for (const bool waived : {false, true}) {
+    CloseInvoice close{{6, 1}, tenant, may, {}};
+    if (waived) close.waiver = "nobody knows the price";
+    const std::string said = desk.said(close);
+    EXPECT_NE(said.find("nothing to invoice"), std::string::npos) << said;
+  }
+  const Desk before = desk;
+  EXPECT_EQ(desk.said(CloseInvoice{{6, 2}, tenant, june, {}}), "done");
+  EXPECT_EQ(desk.state.invoices.at({6, 2}).number, 1u);
+  // With a minimum, that month is one to be paid too.
+  Desk owed = before;
+  EXPECT_EQ(owed.said(SetContract{tenant, {"", 0, Money{1'000'000'000, usd}}}), "done");
+  EXPECT_NE(owed.said(CloseInvoice{{6, 2}, tenant, june, {}}).find("close it first"),
+            std::string::npos);
+  EXPECT_EQ(owed.said(CloseInvoice{{6, 1}, tenant, may, "nobody knows the price"}), "done");
+  EXPECT_EQ(owed.said(CloseInvoice{{6, 2}, tenant, june, {}}), "done");
+}
+
 TEST(Billing, SimulatedUsageReachesNoInvoice) {
   Desk desk = used();
   desk.usage.lines.clear();
