@@ -2,6 +2,7 @@
 #include "sim/company.h"
 
 #include "base/check.h"
+#include "governance/pricing/notice.h"
 
 namespace bessemer::sim {
 
@@ -225,7 +226,8 @@ void Company::ask_something(Daemon& daemon) {
     }
     case 6: change_budget(daemon); break;
     case 7:
-      publish_prices(daemon, machine_.clock.now() + seconds(61 + random_.between(0, 600)));
+      publish_prices(daemon, machine_.clock.now() + pricing::time_price_notice +
+                                 seconds(1 + random_.between(0, 600)));
       break;
     case 8: change_node(daemon); break;
     case 9: change_queue(daemon); break;

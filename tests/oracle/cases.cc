@@ -143,7 +143,7 @@ Case any_case(std::uint64_t seed) {
   factory.publish(any_book(random, 1));
   Instant next = start;
   for (std::uint64_t number = 2; random.chance(1, 2); ++number) {
-    next = next + minutes(2) + nanoseconds(random.between(0, days(15).ns));
+    next = next + minutes(12) + nanoseconds(random.between(0, days(15).ns));
     pricing::Publish book = any_book(random, number);
     book.effective_from = next;
     factory.publish(book);

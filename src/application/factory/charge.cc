@@ -2,11 +2,13 @@
 #include "application/factory/charge.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "application/factory/charged.h"
 #include "application/factory/ladder.h"
 #include "base/check.h"
+#include "governance/pricing/notice.h"
 
 namespace bessemer::factory {
 namespace {
@@ -169,20 +171,57 @@ Result<void> check_priced(const State& state, OrgId tenant,
   return {};
 }
 
+namespace {
+
+// Work is paid for up to here, and it ends by then.
+constexpr Duration horizon = paid_quantum + paid_margin;
+static_assert(pricing::time_price_notice >= horizon, "all prices up to there are published");
+
+// The tenant's versions that are in force at some moment of [from, until), by their moments.
+std::vector<const pricing::Version*> versions_in(const State& state, OrgId tenant, Instant from,
+                                                 Instant until) {
+  std::set<Instant> moments{from};
+  if (const metering::Account* account = metering::find(state.metering, tenant)) {
+    for (const metering::BookChoice& choice : account->books) {
+      if (choice.from > from && choice.from < until) moments.insert(choice.from);
+      const auto changes = pricing::changes_between(state.pricing, choice.book, from, until);
+      moments.insert(changes.begin(), changes.end());
+    }
+  }
+  std::vector<const pricing::Version*> versions;
+  for (const Instant at : moments) {
+    const auto* version = metering::version_for(state.metering, state.pricing, tenant, at);
+    if (version != nullptr) versions.push_back(version);
+  }
+  return versions;
+}
+
+// The most that a quantity costs under any of them; 0 where none has a price.
+Result<Money> highest(const std::vector<const pricing::Version*>& versions,
+                      const metering::Level& level, Wide quantity) {
+  Money most;
+  for (const pricing::Version* version : versions) {
+    const pricing::Price* const price = pricing::find_price(*version, level.meter, level.sku);
+    if (price == nullptr) continue;
+    TRY_ASSIGN(const Money money, pricing::hold_amount(pricing::budget_rate(*price), quantity));
+    if (most.currency == Currency{} || money.nano > most.nano) most = money;
+  }
+  return most;
+}
+
+}  // namespace
+
 Result<Spend> spend_for(const State& state, OrgId tenant,
                         const std::vector<metering::Level>& levels, Duration span, Instant now) {
   check(span.ns >= 0, "a negative span");
   Spend spend;
-  const pricing::Version* const version =
-      metering::version_for(state.metering, state.pricing, tenant, now);
+  const Instant until = now + horizon;
+  const auto versions = versions_in(state, tenant, until - std::max(span, horizon), until);
   for (const metering::Level& level : levels) {
     const Wide quantity = level.level * span.ns;
     if (level.meter == pricing::Meter::gpu_time) spend.gpu_time += quantity;
-    const pricing::Price* const price =
-        version == nullptr ? nullptr : pricing::find_price(*version, level.meter, level.sku);
-    if (price == nullptr) continue;
-    TRY_ASSIGN(const Money money, pricing::hold_amount(pricing::budget_rate(*price), quantity));
-    spend.money[money.currency] += money.nano;
+    TRY_ASSIGN(const Money money, highest(versions, level, quantity));
+    if (money.currency != Currency{}) spend.money[money.currency] += money.nano;
   }
   return spend;
 }

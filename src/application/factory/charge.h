@@ -29,7 +29,7 @@ budget::WorkloadClass class_of(const workload::Workload& workload);
 Result<void> check_priced(const State& state, OrgId tenant,
                           const std::vector<metering::Level>& levels, Instant now);
 
-// What `levels` take from budgets over `span`, at the budget rate, rounded up.
+// What `levels` take over `span`, ending where work is paid for: at the highest rate, rounded up.
 Result<Spend> spend_for(const State& state, OrgId tenant,
                         const std::vector<metering::Level>& levels, Duration span, Instant now);
 

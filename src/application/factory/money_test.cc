@@ -98,6 +98,41 @@ TEST(FactoryMoney, WorkWithoutALimitIsToldWhenAnExhaustedOneComes) {
             desk.now + paid_margin + workload::defaults::grace);
 }
 
+// Work is paid for ten minutes ahead: what a rise makes of them is held before, or not paid for.
+TEST(FactoryMoney, APriceRiseOverspendsNoBudget) {
+  Desk desk = with_machines();
+  const OrgId acme = desk.tenant("acme"), vision = desk.project(acme);
+  const BudgetId cap = desk.budget(acme, 1);
+  const WorkloadId id = desk.submit(vision);
+  desk.begin(id);  // at 2 EUR an hour
+  const Wide cheap = desk.counters(cap, may_first).held;
+  pricing::Publish rise{desk.draw<PriceBookId>(), std::string(default_book), euro, {}, {}};
+  for (const pricing::Price& price : desk.state.pricing.books.at(rise.name).front().prices) {
+    if (price.sku == pricing::included_sku) continue;
+    Money amount = price.amount;
+    if (price.meter == pricing::Meter::gpu_time) amount.nano *= 100;
+    rise.prices.push_back({price.meter, price.sku, amount, price.per});
+  }
+  desk.must(pricing::Command(rise));
+  const Instant risen = desk.state.pricing.books.at(rise.name).back().effective_from;
+  EXPECT_GT(risen, *desk.attempt(id).paid_until + paid_margin) << "it was held for before";
+  // Also who begins before the rise and is paid for beyond it.
+  const WorkloadId late = desk.submit(vision);
+  desk.now = risen - minutes(5);
+  const auto refused = desk.launch(late);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "budget_exhausted");
+  for (int i = 0; i < 3 && desk.now < *desk.attempt(id).paid_until; ++i) {
+    desk.accrue(id);
+    (void)desk.renew(id);
+    desk.now = desk.now + minutes(5);
+  }
+  desk.now = *desk.attempt(id).paid_until + paid_margin;
+  desk.end(id);
+  EXPECT_GT(desk.counters(cap, may_first).used, cheap / 2);
+  EXPECT_LE(desk.counters(cap, may_first).used, 1 * unit);
+}
+
 // ---- what is lost
 
 // A lost usage log: what was lent returns to the budgets, and the most that it can have paid for

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "governance/metering/posting.h"
 #include "governance/metering/usage_log.h"
+#include "governance/pricing/notice.h"
 
 namespace bessemer::metering {
 namespace {
@@ -62,9 +63,10 @@ Result<Events> judge_one(const State& state, const pricing::State& prices,
   if (prices.books.at(last.book).front().currency != book->second.front().currency) {
     return conflict("the tenant is billed in another currency").at("book");
   }
-  const Instant earliest = std::max(at.now + pricing::price_notice, last.from + nanoseconds(1));
+  const Instant earliest =
+      std::max(at.now + pricing::time_price_notice, last.from + nanoseconds(1));
   const Instant from = command.from.value_or(earliest);
-  if (from < earliest) return invalid("must be at least 60s ahead").at("from");
+  if (from < earliest) return invalid("must be at least 11 minutes ahead").at("from");
   return Events{MeteringAccountSet{command.tenant, command.zone, {from, command.book}}};
 }
 

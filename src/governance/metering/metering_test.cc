@@ -294,8 +294,8 @@ TEST(Metering, ChangesBooksAheadAndInOneCurrency) {
   const auto published = pricing::judge(desk.prices, discount, desk.at());
   ASSERT_TRUE(published);
   for (const auto& event : *published) pricing::apply(desk.prices, event, desk.at());
-  EXPECT_NE(desk.said(OpenAccount{tenant, "discount", "UTC", start}).find("60s"),
-            std::string::npos);
+  EXPECT_NE(desk.said(OpenAccount{tenant, "discount", "UTC", start + minutes(10)})
+                .find("11 minutes"), std::string::npos);
   EXPECT_EQ(desk.said(OpenAccount{tenant, "discount", "UTC", start + hours(1)}), "done");
   EXPECT_EQ(desk.said(Record{"s", 1, {gpu(1000, start, start + hours(3))}}), "done");
   Wide sum = 0;

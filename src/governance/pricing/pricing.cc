@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "governance/pricing/notice.h"
 
 namespace bessemer::pricing {
 namespace {
@@ -64,10 +65,21 @@ Result<std::vector<Price>> prices_from(const Publish& command) {
   return prices;
 }
 
-Result<Instant> effect_of(const Publish& command, const std::vector<Version>* book, Instant now) {
+// Whether two lists cost the same for time. Both are in order: meters of time come first.
+bool same_for_time(const std::vector<Price>& a, const std::vector<Price>& b) {
+  const auto end_of_time = [](const std::vector<Price>& prices) {
+    return std::ranges::find_if(prices, [](const Price& one) { return !is_time(one.meter); });
+  };
+  return std::equal(a.begin(), end_of_time(a), b.begin(), end_of_time(b));
+}
+
+Result<Instant> effect_of(const Publish& command, const std::vector<Version>* book,
+                          const std::vector<Price>& prices, Instant now) {
+  const bool short_notice = book != nullptr && same_for_time(book->back().prices, prices);
+  const Duration notice = short_notice ? price_notice : time_price_notice;
   const Instant earliest = book == nullptr
                                ? now
-                               : std::max(now + price_notice,
+                               : std::max(now + notice,
                                           book->back().effective_from + nanoseconds(1));
   const Instant effect = command.effective_from.value_or(earliest);
   if (effect >= earliest) return effect;
@@ -76,8 +88,8 @@ Result<Instant> effect_of(const Publish& command, const std::vector<Version>* bo
         .at("effective_from")
         .fix("what was used before the first price stays unpriced; correct it by an adjustment");
   }
-  return invalid("must be at least 60s ahead and after the version before: not before " +
-                 to_text(earliest))
+  return invalid("must be at least " + std::to_string(notice.ns / seconds(1).ns) +
+                 "s ahead and after the version before: not before " + to_text(earliest))
       .at("effective_from");
 }
 
@@ -118,7 +130,7 @@ Result<std::vector<Event>> judge_publish(const State& state, const Publish& comm
   if (book != nullptr && book->size() >= max_versions) {
     return exhausted("the book has 10000 versions already");
   }
-  TRY_ASSIGN(const Instant effect, effect_of(command, book, at.now));
+  TRY_ASSIGN(const Instant effect, effect_of(command, book, prices, at.now));
   const auto number = static_cast<std::uint32_t>(book == nullptr ? 1 : book->size() + 1);
   return std::vector<Event>{PriceBookPublished{Version{
       .id = command.id, .book = command.name, .number = number, .currency = command.currency,

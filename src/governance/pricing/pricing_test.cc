@@ -1,4 +1,5 @@
 // Publishing, finding and rating prices.
+#include "governance/pricing/notice.h"
 #include "governance/pricing/pricing.h"
 
 #include <gtest/gtest.h>
@@ -95,7 +96,7 @@ TEST(Pricing, TakesEffectNoSoonerThanALeaseLives) {
   next.effective_from = start + price_notice - nanoseconds(1);
   EXPECT_NE(refused(state, next).find("60s ahead"), std::string::npos);
   next.effective_from = start + price_notice;
-  next.prices[0].amount.nano = 3'000'000'000;
+  next.prices[3].amount.nano = 3'000'000'000;
   const auto events = judge(state, next, at(start));
   ASSERT_TRUE(events);
   apply(state, events->front(), at(start));
@@ -120,6 +121,31 @@ TEST(Pricing, TakesEffectNoSoonerThanALeaseLives) {
             std::vector<Instant>{change});
   EXPECT_TRUE(changes_between(state, "standard", start, change).empty());
   EXPECT_TRUE(changes_between(state, "standard", change, change + hours(1)).empty());
+}
+
+// Work is paid for ahead: who holds money for it must know what the time will cost.
+TEST(Pricing, ChangesAPriceOfTimeNoSoonerThanWorkIsPaidFor) {
+  const State state = published(book(1));
+  for (const std::size_t changed : {0u, 1u, 2u}) {
+    Publish next = book(2);
+    next.prices[changed].amount.nano += 1;
+    next.effective_from = start + time_price_notice - nanoseconds(1);
+    EXPECT_NE(refused(state, next).find("660s ahead"), std::string::npos) << changed;
+    next.effective_from = start + time_price_notice;
+    EXPECT_EQ(refused(state, next), "accepted") << changed;
+    next.effective_from.reset();
+    const auto events = judge(state, next, at(start));
+    ASSERT_TRUE(events);
+    EXPECT_EQ(std::get<PriceBookPublished>(events->front()).version.effective_from,
+              start + time_price_notice);
+  }
+  Publish more = book(2), less = book(2);
+  more.prices.push_back({Meter::cpu_time, "*", dollars(1), {}});
+  less.prices.erase(less.prices.begin());  // "*" stands for it then
+  for (Publish next : {more, less}) {
+    next.effective_from = start + price_notice;
+    EXPECT_NE(refused(state, next).find("660s ahead"), std::string::npos);
+  }
 }
 
 TEST(Pricing, FindsTheExactSkuThenTheRestAndNeverCrossesIntoSimulation) {
