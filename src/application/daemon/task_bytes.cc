@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "application/daemon/giving_way.h"
 #include "data/artifact/import.h"
 
 namespace bessemer::daemon {
@@ -95,12 +96,16 @@ void TaskBytes::take_outputs(
     conductor::Wanted wanted,
     std::function<void(Result<std::vector<workload::Product>>)> then) {
   const std::string folder = outputs_of(wanted.key);
-  store_.post([=, wanted = std::move(wanted)](artifact::Store& store) -> StoreThread::Then {
+  // What one task leaves may be large, and others want to start.
+  const OrgId tenant = wanted.tenant;
+  store_.post_long(tenant, [=, this, wanted = std::move(wanted)](
+                               artifact::Store& store) -> StoreThread::Then {
     std::vector<workload::Product> products;
     const auto all = [&]() -> Result<void> {
       TRY_ASSIGN(const auto tree, real::RealTree::open_root(folder));
+      GivingWay from(*tree, [this] { store_.give_way(); });
       for (const std::string& name : wanted.outputs) {
-        auto imported = artifact::import_tree(store, wanted.tenant, *tree, name, {});
+        auto imported = artifact::import_tree(store, wanted.tenant, from, name, {});
         if (!imported && imported.error().code == Code::not_found) continue;
         if (!imported) return std::move(imported).error().during("output '" + name + "'");
         if (imported->files == 0) continue;
