@@ -87,8 +87,10 @@ bool hold_is_stale(const State& state, const workload::Workload& workload, Insta
          !budget::is_current(state.budget, attempt->hold, spender_of(state, workload), now);
 }
 
+// Not new work but what runs: a full disk must not end it.
 Result<Batch> judge_renew(const State& state, const Renew& renew, const Context& context) {
   Batch batch;
+  batch.purpose = journal::Purpose::closing;
   const workload::Workload* const found = workload::find(state.workload, renew.workload);
   if (found == nullptr || found->generation != renew.generation ||
       workload::is_final(found->phase) || found->phase == workload::Phase::stopping) {
