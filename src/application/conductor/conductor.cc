@@ -52,7 +52,10 @@ Conductor::Conductor(engine::Engine& engine, executor::Executor& executor, Bytes
         await_inspection(asked->dataset, asked->version);
       }
     }
-    budgets_moved_ = budgets_moved_ || is_other_budget(fact.event);
+    if (is_other_budget(fact.event)) {
+      budgets_moved_ = true;
+      at_unpaid_.clear();
+    }
   });
 }
 

@@ -121,12 +121,18 @@ class Conductor {
   void recall_for(const workload::Workload& workload, const Error& error);
 
   // orders.cc
+  // Until when a task is paid for, and what happens then.
+  struct Paid {
+    Instant until;
+    executor::AtUnpaid then = executor::AtUnpaid::stop;
+  };
   // What executors should be doing as of the facts applied now.
   struct Orders {
     std::vector<workload::TaskOrder> tasks;
-    std::vector<std::pair<executor::TaskKey, Instant>> paid;  // and until when each is paid
+    std::vector<std::pair<executor::TaskKey, Paid>> paid;
   };
-  Orders orders_now() const;
+  Orders orders_now();
+  executor::AtUnpaid at_unpaid(const workload::Workload& workload);
   void carry_out(const Orders& orders);
   void stop_task(const workload::TaskOrder& order);
   void begin_task(const workload::TaskOrder& order);
@@ -149,7 +155,8 @@ class Conductor {
   std::vector<executor::Report> untaken_;              // reports the journal did not take yet
   std::set<executor::TaskKey> ending_;                 // exits whose outputs are being taken
   std::set<executor::TaskKey> complained_;             // of exits that were refused for good
-  std::map<executor::TaskKey, Instant> paid_until_;    // as the executor was last told
+  std::map<executor::TaskKey, Paid> paid_;               // as the executor was last told
+  std::map<WorkloadId, executor::AtUnpaid> at_unpaid_;   // by the budgets that there are now
   std::map<TaskId, WorkloadId> task_owner_;
   Inspections inspections_;                            // versions whose bytes are to be read
   std::deque<factory::Command> findings_;              // which the journal did not take yet

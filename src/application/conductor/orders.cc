@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "application/conductor/conductor.h"
+#include "application/factory/charge.h"
 #include "base/check.h"
 
 namespace bessemer::conductor {
@@ -11,17 +12,26 @@ constexpr Duration keep_failed = minutes(30);  // a failed task's sandbox, where
 
 }  // namespace
 
-Conductor::Orders Conductor::orders_now() const {
+executor::AtUnpaid Conductor::at_unpaid(const workload::Workload& workload) {
+  const auto [at, fresh] = at_unpaid_.try_emplace(workload.id, executor::AtUnpaid::stop);
+  if (fresh && !factory::stops_unpaid(engine_.state(), workload, clock_.now())) {
+    at->second = executor::AtUnpaid::go_on;
+  }
+  return at->second;
+}
+
+Conductor::Orders Conductor::orders_now() {
   Orders orders;
   const workload::State& state = engine_.state().workload;
   orders.tasks = workload::orders(state);
   for (const WorkloadId id : state.live) {
-    const workload::Attempt* const attempt = workload::find(state, id)->last();
+    const workload::Workload& workload = *workload::find(state, id);
+    const workload::Attempt* const attempt = workload.last();
     if (attempt == nullptr || !attempt->paid_until) continue;
     for (const workload::Task& task : attempt->tasks) {
       if (task.phase != workload::TaskPhase::running) continue;
       orders.paid.emplace_back(executor::TaskKey{task.id, attempt->generation},
-                               *attempt->paid_until);
+                               Paid{*attempt->paid_until, at_unpaid(workload)});
     }
   }
   return orders;
@@ -35,9 +45,11 @@ void Conductor::carry_out(const Orders& orders) {
     if (order.order == workload::Order::stop) stop_task(order);
     else if (handed_.insert(key).second) begin_task(order);
   }
-  for (const auto& [key, until] : orders.paid) {
-    Instant& told = paid_until_[key];
-    if (told < until && executor_.renew(key, until)) told = until;
+  for (const auto& [key, paid] : orders.paid) {
+    const auto told = paid_.find(key);
+    const bool known = told != paid_.end() && paid.until <= told->second.until &&
+                       paid.then == told->second.then;
+    if (!known && executor_.renew(key, paid.until, paid.then)) paid_[key] = paid;
   }
 }
 
@@ -114,7 +126,7 @@ void Conductor::start_prepared(const workload::TaskOrder& order, Result<Prepared
     auto secrets = std::move(prepared->secrets);
     const executor::TaskSpec spec = spec_of(*found, order, *prepared);
     started = executor_.start(spec, std::move(secrets));
-    if (started && spec.paid_until) paid_until_[spec.key] = *spec.paid_until;
+    if (started && spec.paid_until) paid_[spec.key] = {*spec.paid_until, spec.at_unpaid};
   } else {
     started = std::move(prepared).error();
   }
@@ -172,6 +184,9 @@ executor::TaskSpec Conductor::spec_of(const workload::Workload& workload,
   spec.grace = asked.grace.value_or(workload::defaults::grace);
   spec.deadline = asked.deadline;
   spec.paid_until = attempt.paid_until;
+  if (!factory::stops_unpaid(engine_.state(), workload, clock_.now())) {
+    spec.at_unpaid = executor::AtUnpaid::go_on;
+  }
   if (attempt.tasks.size() > 1) {
     executor::Rank rank;
     rank.rank = order.rank;

@@ -118,9 +118,13 @@ void Conductor::forget(const executor::TaskKey& key, bool whole_workload) {
   bytes_.discard(key, whole_workload, [this, key] { (void)executor_.forget(key).has_value(); });
   handed_.erase(key);
   stopping_.erase(key);
-  paid_until_.erase(key);
+  paid_.erase(key);
   complained_.erase(key);
-  if (whole_workload) task_owner_.erase(key.task);
+  if (!whole_workload) return;
+  const auto owner = task_owner_.find(key.task);
+  if (owner == task_owner_.end()) return;
+  at_unpaid_.erase(owner->second);
+  task_owner_.erase(owner);
 }
 
 void Conductor::take_health(const workload::Workload& workload, const executor::Health& health) {

@@ -78,6 +78,7 @@ void Conductor::renew(const workload::Workload& workload, bool budgets_moved) {
     soon(*attempt->paid_until - renew_before);
     return;
   }
+  at_unpaid_.erase(workload.id);  // who pays for it may have changed otherwise
   // A refusal is no news of its own: the supervisors give notice when the time is up.
   const factory::Renew renew{workload.id, workload.generation,
                              world::draw_id<HoldId>(clock_, entropy_)};

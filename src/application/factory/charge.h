@@ -81,6 +81,10 @@ BudgetId wallet_budget(AccountId wallet);
 // is to be renewed at once.
 bool hold_is_stale(const State& state, const workload::Workload& workload, Instant now);
 
+// Whether what is paid for is all that the work may have: it has a wallet, or a budget matches that
+// stops its class of work. Without, it goes on and is billed.
+bool stops_unpaid(const State& state, const workload::Workload& workload, Instant now);
+
 // The organisation nodes whose budgets a project's spending counts against, the tenant first.
 std::vector<OrgId> spender_path(const State& state, OrgId project);
 

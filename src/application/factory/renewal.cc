@@ -1,4 +1,6 @@
 // While work runs: charges up to the last heartbeat, and money for the time ahead.
+#include <algorithm>
+
 #include "application/factory/charge.h"
 #include "application/factory/ladder.h"
 #include "base/check.h"
@@ -85,6 +87,20 @@ bool hold_is_stale(const State& state, const workload::Workload& workload, Insta
   const workload::Attempt* const attempt = workload.last();
   return attempt != nullptr &&
          !budget::is_current(state.budget, attempt->hold, spender_of(state, workload), now);
+}
+
+bool stops_unpaid(const State& state, const workload::Workload& workload, Instant now) {
+  if (wallet_of(state, tenant::tenant_of(state.tenant, workload.spec.project), now) != nullptr) {
+    return true;
+  }
+  return std::ranges::any_of(
+      budget::matching(state.budget, spender_of(state, workload)),
+      [&](const budget::Budget* const one) {
+        return budget::available(state.budget, *one,
+                                 budget::window_of(state.budget, *one, now).from,
+                                 class_of(workload),
+                                 budget::Purpose::continuation) != budget::unbounded;
+      });
 }
 
 // Not new work but what runs: a full disk must not end it.

@@ -117,7 +117,7 @@ struct TaskSpec {
   Duration grace = seconds(30);          // between the notice and the kill
   std::optional<Instant> deadline;       // stopped by then, notice included
   std::optional<Instant> paid_until;     // none = never asked
-  AtUnpaid at_unpaid = AtUnpaid::stop;
+  AtUnpaid at_unpaid = AtUnpaid::stop;   // go_on: no hard budget limits it
   std::optional<Rank> rank;
   std::uint32_t uid = 0;  // host uid and gid of the task, one per project; 0 only where the
                           // executor itself runs as an ordinary user
@@ -290,8 +290,9 @@ struct Executor {
   // grace. Errors: not_found, conflict (an older generation).
   virtual Result<void> stop(const TaskKey& key, std::string why, Duration grace) = 0;
 
-  // Moves paid_until; never backwards. Errors: not_found, conflict (an older generation).
-  virtual Result<void> renew(const TaskKey& key, Instant paid_until) = 0;
+  // Moves paid_until, never backwards, and says what happens then. What would have gone on and is
+  // to stop has its whole grace first. Errors: not_found, conflict (an older generation).
+  virtual Result<void> renew(const TaskKey& key, Instant paid_until, AtUnpaid at_unpaid) = 0;
 
   // After a restart of the daemon, once, before anything else: reconnects to the living, reports
   // the ends of the finished from their durable records, and marks those as lost that were

@@ -112,8 +112,9 @@ DESCRIBE(Stop, why, grace)
 
 struct Renew {
   Instant paid_until;
+  AtUnpaid at_unpaid = AtUnpaid::stop;
 };
-DESCRIBE(Renew, paid_until)
+DESCRIBE(Renew, paid_until, at_unpaid)
 
 // Asks for a Nudge whenever there is something new in the task's directory.
 struct Subscribe {

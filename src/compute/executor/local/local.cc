@@ -276,9 +276,10 @@ Result<void> LocalExecutor::stop(const TaskKey& key, std::string why, Duration g
   return send(*known, wire::Stop{std::move(why), grace});
 }
 
-Result<void> LocalExecutor::renew(const TaskKey& key, Instant paid_until) {
+Result<void> LocalExecutor::renew(const TaskKey& key, Instant paid_until,
+                                  AtUnpaid at_unpaid) {
   TRY_ASSIGN(Known* const known, find(key));
-  return send(*known, wire::Renew{paid_until});
+  return send(*known, wire::Renew{paid_until, at_unpaid});
 }
 
 Result<void> LocalExecutor::forget(const TaskKey& key) {

@@ -229,7 +229,8 @@ TEST(LocalExecutor, StopsWithNoticeThenKills) {
   EXPECT_EQ(exited->reason, ExitReason::stopped);
   // Stopping what is over, and what never was.
   EXPECT_EQ(runner->stop(deaf.key, "", {}).error().code, Code::not_found);
-  EXPECT_EQ(runner->renew({TaskId{9, 9}, 1}, runner.now()).error().code, Code::not_found);
+  EXPECT_EQ(runner->renew({TaskId{9, 9}, 1}, runner.now(), AtUnpaid::stop).error().code,
+            Code::not_found);
 }
 
 TEST(LocalExecutor, EndsWithItsMoneyAndItsDeadline) {
@@ -237,25 +238,32 @@ TEST(LocalExecutor, EndsWithItsMoneyAndItsDeadline) {
   Runner runner(place);
   const std::string text = "trap 'echo noticed; exit 0' TERM; while :; do sleep 0.02; done";
   TaskSpec unpaid = script(text, 1), goes_on = script("sleep 4.3", 2), late = script(text, 3),
-           renewed = script("sleep 4.3", 4);
-  for (auto* spec : {&unpaid, &goes_on, &renewed}) {
+           renewed = script("sleep 4.3", 4), softened = script("sleep 4.3", 5),
+           hardened = script(text, 6);
+  for (auto* spec : {&unpaid, &goes_on, &renewed, &softened, &hardened}) {
     spec->paid_until = runner.now() + seconds(4);
     spec->grace = seconds(3);
   }
-  goes_on.at_unpaid = AtUnpaid::go_on;
+  goes_on.at_unpaid = hardened.at_unpaid = AtUnpaid::go_on;
   late.deadline = runner.now() + seconds(4);
   late.grace = seconds(3);
-  for (const auto& spec : {unpaid, goes_on, late, renewed}) {
+  for (const auto& spec : {unpaid, goes_on, late, renewed, softened, hardened}) {
     ASSERT_TRUE(runner->start(spec, {}).has_value());
   }
-  ASSERT_TRUE(runner->renew(renewed.key, runner.now() + seconds(60)).has_value());
+  ASSERT_TRUE(runner->renew(renewed.key, runner.now() + seconds(60), AtUnpaid::stop)
+                  .has_value());
   // Never backwards.
-  ASSERT_TRUE(runner->renew(renewed.key, runner.now()).has_value());
+  ASSERT_TRUE(runner->renew(renewed.key, runner.now(), AtUnpaid::stop).has_value());
+  // The same moment, another end: budgets have changed.
+  ASSERT_TRUE(runner->renew(softened.key, *softened.paid_until, AtUnpaid::go_on).has_value());
+  ASSERT_TRUE(runner->renew(hardened.key, *hardened.paid_until, AtUnpaid::stop).has_value());
   EXPECT_EQ(runner.wait_for<Exited>(unpaid.key)->reason, ExitReason::unpaid);
   EXPECT_EQ(runner.output(unpaid.key), "noticed\n");
   EXPECT_LE(runner.last().occurred_at, *unpaid.paid_until + seconds(1));
   EXPECT_EQ(runner.wait_for<Exited>(late.key)->reason, ExitReason::deadline);
   EXPECT_EQ(runner.wait_for<Exited>(goes_on.key)->reason, ExitReason::exit_code);
+  EXPECT_EQ(runner.wait_for<Exited>(softened.key)->reason, ExitReason::exit_code);
+  EXPECT_EQ(runner.wait_for<Exited>(hardened.key)->reason, ExitReason::unpaid);
   const auto kept = runner.wait_for<Exited>(renewed.key);
   EXPECT_EQ(kept->reason, ExitReason::exit_code) << kept->message;
   EXPECT_EQ(kept->exit_code, 0);
@@ -274,7 +282,8 @@ TEST(LocalExecutor, RefusesOldGenerationsAndSecondStarts) {
   EXPECT_EQ(runner->start(older, {}).error().reason, "stale_generation");
   EXPECT_EQ(runner->start(newer, {}).error().reason, "generation_running");
   EXPECT_EQ(runner->stop(older.key, "", {}).error().reason, "stale_generation");
-  EXPECT_EQ(runner->renew(older.key, runner.now()).error().reason, "stale_generation");
+  EXPECT_EQ(runner->renew(older.key, runner.now(), AtUnpaid::stop).error().reason,
+            "stale_generation");
   EXPECT_EQ(runner->forget(spec.key).error().code, Code::conflict);
   ASSERT_TRUE(runner.wait_for<Started>(spec.key).has_value());
   ASSERT_TRUE(runner->stop(spec.key, "enough", {}).has_value());

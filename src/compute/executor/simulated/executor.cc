@@ -60,11 +60,15 @@ Result<void> SimulatedExecutor::stop(const TaskKey& key, std::string why, Durati
   return {};
 }
 
-Result<void> SimulatedExecutor::renew(const TaskKey& key, Instant paid_until) {
+Result<void> SimulatedExecutor::renew(const TaskKey& key, Instant paid_until,
+                                      AtUnpaid at_unpaid) {
   TRY_ASSIGN(SimulatedMachine::Task* const task, find(key));
-  if (!task->spec.paid_until || paid_until > *task->spec.paid_until) {
-    task->spec.paid_until = paid_until;
+  TaskSpec& spec = task->spec;
+  if (!spec.paid_until || paid_until > *spec.paid_until) spec.paid_until = paid_until;
+  if (spec.at_unpaid == AtUnpaid::go_on && at_unpaid == AtUnpaid::stop) {
+    spec.paid_until = std::max(*spec.paid_until, machine_.now_ + spec.grace);
   }
+  spec.at_unpaid = at_unpaid;
   return {};
 }
 

@@ -105,7 +105,7 @@ class SimulatedExecutor final : public Executor {
   Capabilities capabilities() const override { return machine_.capabilities_; }
   Result<void> start(const TaskSpec& spec, std::vector<TaskSecret> secrets) override;
   Result<void> stop(const TaskKey& key, std::string why, Duration grace) override;
-  Result<void> renew(const TaskKey& key, Instant paid_until) override;
+  Result<void> renew(const TaskKey& key, Instant paid_until, AtUnpaid at_unpaid) override;
   void adopt(std::span<const Expected> expected) override;
   std::vector<Report> poll() override;
   int poll_fd() const override { return -1; }

@@ -90,7 +90,7 @@ TEST(Simulated, RenewalMovesTheEnd) {
   TaskSpec spec = task(1);
   spec.paid_until = begin + seconds(40);
   ASSERT_TRUE(world.executor.start(spec, {}).has_value());
-  ASSERT_TRUE(world.executor.renew(spec.key, begin + seconds(400)).has_value());
+  ASSERT_TRUE(world.executor.renew(spec.key, begin + seconds(400), AtUnpaid::stop).has_value());
   const auto reports = world.after(seconds(60));
   EXPECT_EQ(std::get<Exited>(reports.back().what).reason, ExitReason::exit_code);
 }

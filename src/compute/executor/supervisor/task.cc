@@ -87,7 +87,7 @@ Task::Task(Fd directory, wire::Site site, TaskSpec spec, std::vector<wire::Grant
       doors_(loop_, {.stop = [this](const wire::Stop& asked) {
                        stop(ExitReason::stopped, asked.why, asked.grace);
                      },
-                     .renew = [this](const wire::Renew& paid) { renew(paid.paid_until); },
+                     .renew = [this](const wire::Renew& paid) { renew(paid); },
                      .order = [this](const wire::Order& what, std::span<const int> fds) {
                        return running_ ? order(what, fds)
                                        : Result<void>(unavailable("the task does not run yet"));
@@ -358,9 +358,14 @@ void Task::kill() {
   (void)::syscall(__NR_pidfd_send_signal, init_.get(), SIGKILL, nullptr, 0u);
 }
 
-void Task::renew(Instant paid_until) {
-  if (spec_.paid_until && paid_until <= *spec_.paid_until) return;
-  spec_.paid_until = paid_until;
+void Task::renew(const wire::Renew& paid) {
+  const bool later = !spec_.paid_until || *spec_.paid_until < paid.paid_until;
+  if (!later && paid.at_unpaid == spec_.at_unpaid) return;
+  if (later) spec_.paid_until = paid.paid_until;
+  if (spec_.at_unpaid == AtUnpaid::go_on && paid.at_unpaid == AtUnpaid::stop) {
+    spec_.paid_until = std::max(*spec_.paid_until, wall_now() + spec_.grace);
+  }
+  spec_.at_unpaid = paid.at_unpaid;
   if (running_) watch_payment();
 }
 

@@ -62,7 +62,7 @@ class Task {
 
   void stop(ExitReason because, std::string why, Duration grace);
   void kill();
-  void renew(Instant paid_until);
+  void renew(const wire::Renew& paid);
   void watch_payment();
   void watch_storage();
   void watch_progress();
