@@ -67,7 +67,7 @@ struct Resources {
   std::optional<std::uint64_t> cpu_millis;     // thousandths of a core
   std::optional<std::uint64_t> memory_bytes;
   std::optional<std::uint64_t> scratch_bytes;  // of /tmp and $HOME; counted in memory_bytes
-  std::optional<std::uint64_t> storage_bytes;  // of outputs and checkpoints; left out: no limit
+  std::optional<std::uint64_t> storage_bytes;  // of outputs and checkpoints; default 16 GiB
   friend bool operator==(const Resources&, const Resources&) = default;
 };
 DESCRIBE(Resources, gpus, gpu_milli, gpu_model, cpu_millis, memory_bytes, scratch_bytes,
