@@ -289,8 +289,10 @@ void Gateways::end_epoch(Peer& peer, const control::EpochEnded& ended) {
     log_line("error", "an epoch could not be closed", {{"error", to_text(closed.error())}});
     return;
   }
+  claims_.epoch_over(peer.gateway, ended.epoch,
+                     intake_.has_read(peer.gateway, ended.epoch) ? KeyClaims::Log::read
+                                                                 : KeyClaims::Log::unread);
   intake_.forget(peer.gateway, ended.epoch);
-  claims_.epoch_over(peer.gateway, ended.epoch);
   answer(peer, control::EpochSettled{ended.epoch});
   // Not before the end is durable: until then the log may be asked for again.
   engine_.when_durable(engine_.applied(), [this, key = lease::EpochKey(peer.gateway, ended.epoch)] {

@@ -25,7 +25,7 @@ KeyClaims::KeyClaims(engine::Engine& engine, const world::Clock& clock)
     const auto request = from_text(std::type_identity<RequestId>{},
                                    std::string_view(noted.location).substr(0, space));
     if (!request || space == std::string::npos) continue;
-    held_[*request] = {name.first, name.second, noted.location.substr(space + 1), false};
+    held_[*request] = {name.first, name.second, noted.location.substr(space + 1), false, true};
   }
 }
 
@@ -39,7 +39,7 @@ control::KeyClaimed KeyClaims::claim(GatewayId gateway, std::uint64_t epoch,
     answer.claim = control::Claim::unknown_key;
     return answer;
   }
-  const Held held{key->owner, std::string(prefix) + asked.key, place_of(gateway, epoch), false};
+  const Held held{key->owner, std::string(prefix) + asked.key, place_of(gateway, epoch)};
   const auto* const before =
       factory::find_note(state, held.principal, held.key, clock_.now());
   if (before != nullptr && before->location != given_up) {
@@ -67,11 +67,12 @@ void KeyClaims::ended(RequestId request, UsageIntake::End end) {
   else if (!found->second.charged) give_up(request);
 }
 
-void KeyClaims::epoch_over(GatewayId gateway, std::uint64_t epoch) {
+void KeyClaims::epoch_over(GatewayId gateway, std::uint64_t epoch, Log log) {
   const std::string place = place_of(gateway, epoch);
   std::vector<RequestId> over;
   for (const auto& [request, held] : held_) {
-    if (held.place == place && !held.charged) over.push_back(request);
+    const bool known = log == Log::read || !held.restored;
+    if (held.place == place && known && !held.charged) over.push_back(request);
   }
   for (const RequestId request : over) give_up(request);
 }

@@ -24,8 +24,10 @@ class KeyClaims {
                             const control::ClaimKey& asked);
   // A request has ended, charged or not; unknown ones are passed over.
   void ended(RequestId request, UsageIntake::End end);
-  // That life of a gateway is over: what it claimed and never charged is given up.
-  void epoch_over(GatewayId gateway, std::uint64_t epoch);
+  // That life of a gateway is over: what it claimed and never charged is given up. Where its log
+  // was not read since the start, nobody knows what was charged before: those claims stay.
+  enum class Log : std::uint8_t { unread, read };
+  void epoch_over(GatewayId gateway, std::uint64_t epoch, Log log);
 
  private:
   struct Held {
@@ -33,6 +35,7 @@ class KeyClaims {
     std::string key;
     std::string place;  // gateway and epoch
     bool charged = false;
+    bool restored = false;  // made before the start
   };
   void forget_old();
   Result<void> note(const Held& held, const Digest& body, std::string location);

@@ -111,6 +111,7 @@ void UsageIntake::next(const lease::EpochKey& key) {
       const auto at = lines_.find(key);
       if (at != lines_.end()) {
         at->second.busy = false;
+        at->second.read = at->second.read || taken.has_value();
         // Nobody knows how far a failed fold came: it is made again from the file.
         if (!taken) at->second.intake.reset();
       }
@@ -139,6 +140,11 @@ Result<UsageIntake::Taken> UsageIntake::count(const lease::EpochKey& key, Intake
   }
   for (const auto& [request, end] : range.ended) ended_(request, end);
   return Taken{std::max(intake.head.sequence, known->second.reported), engine_.applied()};
+}
+
+bool UsageIntake::has_read(GatewayId gateway, std::uint64_t epoch) const {
+  const auto found = lines_.find(lease::EpochKey{gateway, epoch});
+  return found != lines_.end() && found->second.read;
 }
 
 void UsageIntake::forget(GatewayId gateway, std::uint64_t epoch) {

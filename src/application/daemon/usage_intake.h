@@ -38,6 +38,8 @@ class UsageIntake {
   };
   void take(GatewayId gateway, std::uint64_t epoch, std::string batches,
             std::function<void(Result<Taken>)> taken);
+  // Whether everything counted of that log has been read since the start: all that ended is told.
+  bool has_read(GatewayId gateway, std::uint64_t epoch) const;
   // A closed epoch's range is not needed any more.
   void forget(GatewayId gateway, std::uint64_t epoch);
 
@@ -62,6 +64,7 @@ class UsageIntake {
     std::shared_ptr<Intake> intake;
     std::deque<Range> waiting;
     bool busy = false;
+    bool read = false;
   };
   static Result<void> open(world::Disk& disk, const lease::EpochKey& key,
                            journal::Sequence reported, Intake& intake, Counted& before);
