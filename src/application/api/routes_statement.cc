@@ -102,6 +102,7 @@ Result<billing::Statement> statement_of(Call& call, OrgId& org) {
     statement.totals = sum_of(statement.lines);
     statement.borne_totals = sum_of(statement.borne);
   }
+  if (org != tenant) statement.adjustments.clear();  // they are of the tenant as a whole
   return statement;
 }
 
