@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import pathlib
 import secrets
 import sys
@@ -97,6 +98,31 @@ class Hostile(unittest.TestCase):
         self.assertEqual(foreign.read_text(), "private\n")
         self.do("job", "cancel", theirs)
         self.ended(theirs)
+
+    def test_1b_a_job_feeds_no_run_of_somebody_else(self):
+        line = {"name": "line", "steps": [
+            {"name": "train", "job": {"command": ["/bin/sleep", "1000"]}}]}
+        made = self.factory.ask("api", "PUT", "/api/v1/pipelines", "--data", json.dumps(
+            {"project": "rival/lab", "definition": line}))
+        going = self.factory.ask("api", "POST", f"/api/v1/pipelines/{made['id']}/runs",
+                                 "--data", "{}")
+        theirs = wait_for("their run", lambda: self.factory.items(
+            "api", "GET", "/api/v1/runs?project=rival%2Flab"))[0]
+        for named in (theirs["id"], "run_00000000000000000000000001"):
+            job = self.factory.ask("api", "POST", "/api/v1/jobs", "--data", json.dumps(
+                {"project": "acme/vision", "run": named, "command": [
+                    "sh", "-c", "echo '{\"accuracy\": 1}' >> $BESSEMER_METRICS"]}))
+            self.assertEqual(self.ended(job["id"])["phase"], "succeeded")
+            waits = self.factory.ask("api", "POST", "/api/v1/jobs", "--data", json.dumps(
+                {"project": "acme/vision", "run": named, "tasks": 4000, "command": ["true"]}))
+            self.factory.do("job", "cancel", waits["id"])
+            self.assertEqual(self.ended(waits["id"])["phase"], "cancelled")
+            run = self.factory.ask("api", "GET", f"/api/v1/runs/{theirs['id']}")
+            self.assertEqual((run["status"], run["metrics"]), ("running", {}))
+            told = self.factory.ask("api", "GET", f"/api/v1/runs/{theirs['id']}/metrics")
+            self.assertEqual(told["summary"], {})
+        self.factory.do("api", "POST", f"/api/v1/pipeline-runs/{going['id']}/cancel")
+        self.factory.wait_for_run(going["id"])
 
     def test_2_a_secret_that_is_told_is_not_kept(self):
         job = self.submit("acme/vision", "/usr/bin/python3", "-c", TELL,

@@ -3,106 +3,13 @@
 // A route that has no row in `cases` fails the test: no route goes without one.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <filesystem>
 #include <map>
-#include <thread>
 
 #include "application/api/api.h"
-#include "application/daemon/daemon.h"
-#include "application/server/client.h"
-#include "base/text.h"
+#include "application/daemon/running_for_test.h"
 
 namespace bessemer::daemon {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A daemon on a fresh directory, served by a thread of its own.
-class Running {
- public:
-  explicit Running(const std::string& name) : home_(fs::temp_directory_path() / name) {
-    fs::remove_all(home_);
-    fs::create_directories(home_);
-    write(home_ / "config.yaml", "listen: 127.0.0.1:0\ngateways: 0\nisolation: relaxed\n");
-    std::atomic<bool> ready = false;
-    thread_ = std::thread([&] {
-      Options options;
-      options.home = home_.string();
-      options.program_directory = fs::read_symlink("/proc/self/exe").parent_path().string();
-      auto daemon = Daemon::start(std::move(options));
-      if (!daemon) {
-        ADD_FAILURE() << to_text(daemon.error());
-        ready = true;
-        return;
-      }
-      started_ = true;
-      ready = true;
-      ready.notify_all();
-      (*daemon)->run();
-    });
-    ready.wait(false);
-    if (started_) admin_ = read(home_ / "secrets/admin.key");
-  }
-  ~Running() {
-    if (started_) (void)call("POST", "/api/v1/stop", admin_);
-    thread_.join();
-    fs::remove_all(home_);
-  }
-
-  bool started() const { return started_; }
-  const std::string& admin() const { return admin_; }
-
-  server::ClientAnswer call(const std::string& method, const std::string& target,
-                            const std::string& key, const std::string& body = {}) {
-    real::Address address;
-    address.path = (home_ / "run/api.sock").string();
-    server::BlockingClient client(address, seconds(20));
-    server::ClientRequest request;
-    request.method = method;
-    request.target = target;
-    if (!key.empty()) request.fields.emplace_back("authorization", "Bearer " + key);
-    request.body = body;
-    auto answer = client.call(request);
-    if (!answer) {
-      ADD_FAILURE() << method << " " << target << ": " << to_text(answer.error());
-      return {};
-    }
-    return *std::move(answer);
-  }
-
-  // The member of a made thing's JSON. Fails the test when the call is refused.
-  std::string make(const std::string& method, const std::string& target, const std::string& key,
-                   const std::string& body, const std::string& member = "id") {
-    const auto answer = call(method, target, key, body);
-    EXPECT_TRUE(answer.status == 200 || answer.status == 201)
-        << method << " " << target << ": " << answer.body;
-    const std::string quoted = "\"" + member + "\":\"";
-    const std::size_t at = answer.body.find(quoted);
-    if (at == std::string::npos) return {};
-    const std::size_t from = at + quoted.size();
-    return answer.body.substr(from, answer.body.find('"', from) - from);
-  }
-
- private:
-  static void write(const fs::path& path, std::string_view text) {
-    std::FILE* const file = std::fopen(path.c_str(), "w");
-    std::fwrite(text.data(), 1, text.size(), file);
-    std::fclose(file);
-  }
-  static std::string read(const fs::path& path) {
-    std::FILE* const file = std::fopen(path.c_str(), "r");
-    char text[256] = {};
-    const std::size_t got = std::fread(text, 1, sizeof text, file);
-    std::fclose(file);
-    return std::string(trim(std::string_view(text, got)));
-  }
-
-  fs::path home_;
-  std::string admin_;
-  bool started_ = false;
-  std::thread thread_;
-};
 
 struct Case {
   std::string query;  // with '?'
