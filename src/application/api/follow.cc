@@ -79,18 +79,21 @@ class Following : public std::enable_shared_from_this<Following> {
 
 }  // namespace
 
+Result<void> check_room_to_read(const StoreQueue& store) {
+  const std::size_t waiting = store.waiting();
+  if (waiting < max_waiting_reads) return {};
+  return unavailable("the factory reads and writes for " + std::to_string(waiting) +
+                     " others; what takes long begins when fewer than " +
+                     std::to_string(max_waiting_reads) + " wait")
+      .because("busy")
+      .fix("ask again in a second")
+      .retried(Retry::later, seconds(1).ns);
+}
+
 Result<void> follow(const std::shared_ptr<Call>& call, const server::Responder& responder,
                     Trail trail, std::function<Result<Reply>(const Trail&)> finish) {
   check(call->permitted(), "a trail without asking permission");
-  const std::size_t waiting = call->services().store.waiting();
-  if (waiting >= max_waiting_trails) {
-    return unavailable("the factory reads and writes for " + std::to_string(waiting) +
-                       " others; explanations begin when fewer than " +
-                       std::to_string(max_waiting_trails) + " wait")
-        .because("busy")
-        .fix("ask again in a second")
-        .retried(Retry::later, seconds(1).ns);
-  }
+  TRY(check_room_to_read(call->services().store));
   const auto following = std::make_shared<Following>(call, responder, std::move(trail),
                                                      std::move(finish));
   call->services().engine.when_durable(following->last(), [following] { following->next(); });

@@ -1,10 +1,11 @@
 // Experiment runs and their metrics.
-#include <algorithm>
+#include <memory>
 
+#include "application/api/follow.h"
 #include "application/api/lookup.h"
 #include "application/api/page.h"
 #include "application/api/tables.h"
-#include "data/run/metrics.h"
+#include "data/run/series.h"
 
 namespace bessemer::api {
 namespace {
@@ -55,27 +56,103 @@ struct MetricsView {
 };
 DESCRIBE(MetricsView, summary, series)
 
-Result<MetricsView> get_metrics(Call& call) {
-  TRY_ASSIGN(const run::Run* const found, named_run(call));
-  const std::string path = "runs/" + to_text(found->id) + "/metrics";
-  MetricsView view;
-  view.summary = found->metrics;
-  world::Disk& disk = call.services().home;
-  if (!disk.exists(path)) return view;
-  TRY_ASSIGN(const run::SeriesEnd end, run::read_end(disk, path));
-  view.summary = end.metrics;
-  const auto only = call.query("name");
-  for (const auto& [name, summary] : end.metrics) {
-    if (only && *only != name) continue;
-    TRY_ASSIGN(auto samples, run::read_series(disk, path, name, 0, default_points));
-    view.series.push_back({name, std::move(samples)});
+Reply reply_of(const MetricsView& view) {
+  Reply reply;
+  json::write(reply.body, view);
+  return reply;
+}
+
+// Bytes of a series file read at a time; then others have their turn.
+constexpr std::uint64_t series_piece = 16 << 20;
+
+// One answer's way through a series file: read on the store's thread, a piece at a time; between
+// two pieces the loop looks whether anybody still waits for it.
+class ReadingSeries : public std::enable_shared_from_this<ReadingSeries> {
+ public:
+  // `kept`: the summary of a run that is over; the file's own when it holds nothing.
+  ReadingSeries(std::shared_ptr<Call> call, server::Responder responder, std::string path,
+                run::SeriesWish wish, std::map<std::string, run::Summary> kept)
+      : call_(std::move(call)), responder_(std::move(responder)), path_(std::move(path)),
+        wish_(std::move(wish)), kept_(std::move(kept)) {}
+
+  void next() {
+    call_->services().store.post(
+        [self = shared_from_this()](artifact::Store&) mutable -> StoreQueue::Then {
+          auto more = std::make_shared<Result<bool>>(self->read_piece());
+          // Whatever is the last of it ends on the loop's thread.
+          return [self = std::move(self), more] { self->go_on(*more); };
+        });
   }
-  return view;
+
+ private:
+  // On the store's thread.
+  Result<bool> read_piece() {
+    world::Disk& disk = call_->services().home;
+    if (reader_ == nullptr) {
+      if (!disk.exists(path_)) return false;  // nothing was measured
+      TRY_ASSIGN(reader_, run::SeriesReader::open(disk, path_, wish_));
+    }
+    TRY_ASSIGN(const bool more, reader_->read(series_piece));
+    if (!more) view_ = view();
+    return more;
+  }
+
+  MetricsView view() const {
+    MetricsView made;
+    made.summary = kept_.empty() ? reader_->summaries() : kept_;
+    for (const auto& [name, thinned] : reader_->series()) {
+      made.series.push_back({name, thinned.samples()});
+    }
+    return made;
+  }
+
+  void go_on(const Result<bool>& more) {
+    if (responder_.gone()) return;
+    if (!more) return call_->answer(responder_, more.error());
+    // It takes as long as it takes: the key may have ended meanwhile.
+    if (auto good = call_->still_good(); !good) {
+      return call_->answer(responder_, std::move(good).error());
+    }
+    if (*more) return next();
+    call_->answer(responder_, reply_of(view_));
+  }
+
+  std::shared_ptr<Call> call_;
+  server::Responder responder_;
+  std::string path_;
+  run::SeriesWish wish_;
+  std::map<std::string, run::Summary> kept_;
+  std::unique_ptr<run::SeriesReader> reader_;
+  MetricsView view_;
+};
+
+Result<void> get_metrics(const std::shared_ptr<Call>& call, const server::Responder& responder) {
+  TRY_ASSIGN(const run::Run* const found, named_run(*call));
+  run::SeriesWish wish;
+  wish.max_points = default_points;
+  if (const auto only = call->query("name")) wish.only = std::string(*only);
+  // A run that is over says itself what its file holds.
+  std::map<std::string, run::Summary> kept;
+  if (found->status != run::Status::running) kept = found->metrics;
+  if (!kept.empty() && wish.only && !kept.contains(*wish.only)) {
+    call->answer(responder, reply_of(MetricsView{std::move(kept), {}}));
+    return {};
+  }
+  TRY(check_room_to_read(call->services().store));
+  std::make_shared<ReadingSeries>(call, responder, "runs/" + to_text(found->id) + "/metrics",
+                                  std::move(wish), std::move(kept))
+      ->next();
+  return {};
 }
 
 }  // namespace
 
 Table run_routes() {
+  Route metrics = stream_route<&get_metrics>(Method::get, "/api/v1/runs/{run}/metrics",
+                                             "get_run_metrics", "A run's metrics over its steps",
+                                             Resource::run, Action::read,
+                                             {{"name", "only this metric"}});
+  metrics.answer_schema = &json::schema<MetricsView>;
   return {
       route<&list_runs>(Method::get, "/api/v1/runs", "list_runs", "Experiment runs of a project",
                         Resource::run, Action::list,
@@ -84,9 +161,7 @@ Table run_routes() {
       route<&get_run>(Method::get, "/api/v1/runs/{run}", "get_run",
                       "One run: parameters, metrics, inputs, outputs", Resource::run,
                       Action::read),
-      route<&get_metrics>(Method::get, "/api/v1/runs/{run}/metrics", "get_run_metrics",
-                          "A run's metrics over its steps", Resource::run, Action::read,
-                          {{"name", "only this metric"}}),
+      std::move(metrics),
   };
 }
 
