@@ -191,9 +191,11 @@ void Api::keep_answer(const Call& call, const std::string& body) {
   (void)services_.engine.submit(factory::OwnCommand(std::move(keep)), call.context()).has_value();
 }
 
-// Authenticated refusals of access and money are facts.
+// Authenticated refusals of access and money are facts, as far as they are about something: what
+// was made up is nobody's.
 void Api::remember_refusal(const Call& call, const Error& error) {
-  const bool access = error.code == Code::forbidden || error.code == Code::not_found;
+  const bool access = error.code == Code::forbidden ||
+                      (error.code == Code::not_found && call.about_);
   const bool money = error.code == Code::exhausted && !error.reason.empty();
   if (!money && !(access && !call.permitted_)) return;
   audit::RecordRefusal refusal;
@@ -205,7 +207,8 @@ void Api::remember_refusal(const Call& call, const Error& error) {
   refusal.reason = error.reason.empty() ? std::string(to_text(error.code)) : error.reason;
   refusal.what = error.what;
   refusal.remedy = error.remedy;
-  (void)services_.engine.submit(audit::Command(refusal), call.context()).has_value();
+  record(refusals_.count(call.now_, {call.caller_.principal, call.caller_.key, std::move(refusal)},
+                         call.route_.operation));
 }
 
 Result<std::optional<Reply>> Api::serve(const server::Request& request,
@@ -297,8 +300,20 @@ void Api::record(const audit::RecordAttempts& attempts) {
   (void)services_.engine.submit(audit::Command(attempts), context).has_value();
 }
 
+void Api::record(const std::vector<audit::Told>& refusals) {
+  for (const audit::Told& one : refusals) {
+    Context context;
+    context.now = context.occurred_at = services_.clock.now();
+    context.actor = one.actor;
+    context.key = one.key;
+    context.origin = Origin::external;
+    (void)services_.engine.submit(audit::Command(one.refusal), context).has_value();
+  }
+}
+
 void Api::tick() {
   sessions_->tick();
+  record(refusals_.due(services_.clock.now()));
   if (const auto minute = attempts_.due(services_.clock.now())) record(*minute);
 }
 

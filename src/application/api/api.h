@@ -9,7 +9,7 @@
 #include "application/api/route.h"
 #include "application/api/services.h"
 #include "application/server/server.h"
-#include "governance/audit/audit.h"
+#include "governance/audit/refusal_counter.h"
 
 namespace bessemer::api {
 
@@ -25,7 +25,7 @@ class Api final : public server::Handler {
   server::BodyPlan on_head(const http::RequestHead& head, const server::Upload& upload) override;
   void on_request(server::Request& request, server::Responder responder) override;
 
-  // Once a second: records gathered unauthenticated attempts.
+  // Once a second: records gathered attempts and refusals.
   void tick();
 
  private:
@@ -40,9 +40,11 @@ class Api final : public server::Handler {
   void keep_answer(const Call& call, const std::string& body);
   void remember_refusal(const Call& call, const Error& error);
   void record(const audit::RecordAttempts& attempts);
+  void record(const std::vector<audit::Told>& refusals);
 
   Services services_;
   audit::AttemptCounter attempts_;
+  audit::RefusalCounter refusals_;
   std::vector<RouteCount> counts_;  // by route index
   std::unique_ptr<TaskSessions> sessions_;
 };

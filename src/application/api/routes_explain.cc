@@ -293,6 +293,18 @@ std::vector<BudgetNow> budgets_now(Call& call, const budget::Spender& spender) {
   return shown;
 }
 
+// Where it was, for whoever may know of that place: who had an id of somebody else's thing does not
+// learn whose it is.
+std::string place_of(const Call& call, OrgId node) {
+  const factory::State& state = call.state();
+  const auto path = tenant::ancestors(state.tenant, node);
+  if (path.empty()) return {};
+  const auto decision = access::decide(state.access, call.caller(), path, Resource::org,
+                                       Action::read, call.now());
+  if (decision.verdict == access::Verdict::not_found) return {};
+  return tenant::path_of(state.tenant, node);
+}
+
 Error no_such_refusal() {
   return not_found("no such refusal is kept")
       .fix("name a number of 'bessemer audit list', a request (req_...) or a job (wl_...)");
@@ -355,7 +367,7 @@ Result<RefusalExplanation> explain_refusal(Call& call) {
                           entry->resource,
                           entry->action,
                           entry->target,
-                          entry->node ? tenant::path_of(call.state().tenant, entry->node) : "",
+                          place_of(call, entry->node),
                           entry->request,
                           {}};
   if (budget::is_of_money(entry->reason)) {

@@ -101,13 +101,14 @@ class Gateways::Peer final : public real::ConnectionUser {
     refusal.reason = refused.reason;
     refusal.request = refused.request;
     refusal.what = refused.what;
-    Context context = gateways_.observed();
-    context.key = refused.key;
+    PrincipalId actor;
     if (const auto* key = access::find(gateways_.engine_.state().access, refused.key)) {
-      context.actor = key->owner;
+      actor = key->owner;
       if (!key->path.empty()) refusal.node = key->path.front();
     }
-    (void)gateways_.engine_.submit(audit::Command(refusal), context).has_value();
+    // What the caller calls a model is his word: no kind of its own.
+    gateways_.record(gateways_.refusals_.count(
+        gateways_.clock_.now(), {actor, refused.key, std::move(refusal)}, "use"));
   }
 
   Gateways& gateways_;
@@ -132,6 +133,15 @@ Gateways::Gateways(engine::Engine& engine, const executor::LocalExecutor& execut
 }
 
 Gateways::~Gateways() = default;
+
+void Gateways::record(const std::vector<audit::Told>& refusals) {
+  for (const audit::Told& one : refusals) {
+    Context context = observed();
+    context.actor = one.actor;
+    context.key = one.key;
+    (void)engine_.submit(audit::Command(one.refusal), context).has_value();
+  }
+}
 
 Context Gateways::observed() const {
   Context context;
@@ -335,6 +345,7 @@ void Gateways::update() {
 }
 
 void Gateways::maintain() {
+  record(refusals_.due(clock_.now()));
   std::set<lease::EpochKey> connected;
   for (const auto& [number, peer] : peers_) {
     if (peer->epoch != 0) connected.emplace(peer->gateway, peer->epoch);

@@ -12,6 +12,7 @@
 #include "application/daemon/usage_sealer.h"
 #include "application/engine/engine.h"
 #include "compute/executor/local/local.h"
+#include "governance/audit/refusal_counter.h"
 #include "governance/lease/absence.h"
 #include "world/real/connection.h"
 #include "world/real/listener.h"
@@ -47,6 +48,7 @@ class Gateways {
   class Peer;
   friend class Peer;
   Context observed() const;
+  void record(const std::vector<audit::Told>& refusals);
   void hello(Peer& peer, const control::Hello& hello);
   void borrow(Peer& peer, const control::LeaseRequest& request);
   void take_usage(Peer& peer, const control::UsageShipped& shipped);
@@ -62,6 +64,7 @@ class Gateways {
   const world::Clock& clock_;
   world::Entropy& entropy_;
   KeyClaims claims_;
+  audit::RefusalCounter refusals_;
   UsageIntake intake_;
   lease::Absence absence_;
   UsageSealer sealer_;
