@@ -14,6 +14,20 @@ import tap
 from factory import ROOT, Factory, wait_for
 
 PIDS = 512
+STORAGE_MEBIBYTES = 16
+# A task that writes until it is stopped, and says how far it has come, in MiB. It pauses, so that a
+# limit that nobody keeps does not fill this machine either.
+FLOOD = """
+import os, sys, time
+folder = os.path.join(os.environ[sys.argv[1]], 'all' if 'OUTPUTS' in sys.argv[1] else '.')
+os.makedirs(folder, exist_ok=True)
+with open(os.path.join(folder, 'flood'), 'wb', buffering=0) as out:
+    for mebibyte in range(1, 2048):
+        out.write(b'x' * (1 << 20))
+        print(mebibyte, flush=True)
+        time.sleep(0.02)
+sys.exit('nobody stopped it')
+"""
 # A task that tells its secret on every way that it has of telling something.
 TELL = """
 import json, os, pathlib, socket, sys
@@ -123,6 +137,23 @@ class Hostile(unittest.TestCase):
             self.assertEqual(told["summary"], {})
         self.factory.do("api", "POST", f"/api/v1/pipeline-runs/{going['id']}/cancel")
         self.factory.wait_for_run(going["id"])
+
+    def test_1c_a_flood_of_outputs_and_checkpoints_is_stopped(self):
+        # They lie on the disk of the journal, which everybody's work needs.
+        mebibyte = 1 << 20
+        for place in ("BESSEMER_OUTPUTS", "BESSEMER_CHECKPOINTS"):
+            job = self.submit("acme/vision", "/usr/bin/python3", "-c", FLOOD, place, options=[
+                "--produce", "all", "--storage", f"{STORAGE_MEBIBYTES}MiB", "--retries", "0"])
+            ended = self.ended(job)
+            self.assertEqual((ended["phase"], ended["reason"]), ("failed", "storage"), ended)
+            wrote = int(self.factory.do("logs", job).split()[-1])
+            self.assertLess(wrote, 20 * STORAGE_MEBIBYTES, "it was seen late")
+        undeclared = self.factory.ask("job", "get",
+                                      self.submit("acme/vision", "true"))
+        self.assertEqual(undeclared["spec"]["resources"]["storage_bytes"], 16 << 30)
+        left = sum(path.stat().st_size for name in ("outputs", "checkpoints")
+                   for path in self.factory.state.glob(f"{name}/**/flood"))
+        self.assertLess(left, 2 * 20 * STORAGE_MEBIBYTES * mebibyte)
 
     def test_2_a_secret_that_is_told_is_not_kept(self):
         job = self.submit("acme/vision", "/usr/bin/python3", "-c", TELL,

@@ -241,6 +241,8 @@ std::vector<Option> submit_options() {
       {"gpu-model", 0, "MODEL", "only this model", As::text, "resources.gpu_model"},
       {"cpus", 'c', "COUNT", "cores of each task: 0.5", As::milli, "resources.cpu_millis"},
       {"memory", 'm', "SIZE", "of each task: 2GiB", As::bytes, "resources.memory_bytes"},
+      {"storage", 0, "SIZE", "of outputs and checkpoints of each task; 16GiB when left out",
+       As::bytes, "resources.storage_bytes"},
       {"tasks", 't', "COUNT", "a gang that starts together or not at all", As::number, "tasks"},
       {"code", 0, "FOLDER", "pushed and put at /bessemer/code; or a digest"},
       {"input", 'i', "NAME=WHAT", "dataset:mnist@3, model:digits@champion or a digest",
