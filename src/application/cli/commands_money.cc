@@ -88,6 +88,10 @@ Result<int> show_statement(Session& session) {
     return 0;
   }
   session.print(heading(answer));
+  if (answer.text("folded") == "true") {
+    session.print("folded: invoiced more than 14 months ago, its lines tell no jobs and no keys "
+                  "apart\n\n");
+  }
   TRY(session.show(noted(*lines)));
   show_parts(session, answer);
   if (const Document* borne = answer.find("borne"); borne != nullptr && !borne->members.empty()) {

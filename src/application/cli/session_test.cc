@@ -84,6 +84,16 @@ TEST(Calls, AStatementAddsUp) {
             "what is behind a line: bessemer explain charge LINE\n");
 }
 
+TEST(Calls, AFoldedStatementSaysSo) {
+  ScriptedServer server({{"GET /api/v1/statement?org=acme", {{200,
+      R"({"tenant_path":"acme","from":"2024-05-01T00:00:00Z","until":"2024-06-01T00:00:00Z",)"
+      R"("zone":"UTC","lines":[],"totals":["1 USD"],"complete":true,"folded":true})"}}}});
+  FakeTerminal terminal;
+  EXPECT_EQ(run_words("statement -p acme", terminal, server.around()), 0) << terminal.said;
+  EXPECT_NE(terminal.shown.find("folded: invoiced more than 14 months ago"), std::string::npos)
+      << terminal.shown;
+}
+
 TEST(Calls, AChargeAndARefusalAreExplained) {
   ScriptedServer server(
       {{"GET /api/v1/charges/line_1/explanation", {{200,
