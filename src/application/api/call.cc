@@ -57,6 +57,7 @@ Result<OrgId> Call::org(std::string_view path) const {
   const auto decision = access::decide(state().access, caller_, path_to, access::Resource::org,
                                        access::Action::read, now_);
   if (decision.verdict == access::Verdict::not_found) {
+    about_ = *found;
     return unknown();
   }
   return found;

@@ -100,7 +100,7 @@ class Call {
   bool noted_ = false;           // with what was written
   Digest body_digest_;
   std::vector<factory::Permission> asked_;  // and given
-  OrgId about_;                             // the node last asked about
+  mutable OrgId about_;                     // the node last asked about, or named and hidden
   std::string from_;
   std::string location_;
   bool permitted_ = false;

@@ -32,6 +32,17 @@ TEST(Refusals, AreFewHoweverOftenOneIsRefusedAndNeverOfWhatWasMadeUp) {
   EXPECT_LE(told, 11u) << "two minutes' worth, and what is left of one";
 }
 
+TEST(Refusals, OfANameAreThoseOfWhatIsThere) {
+  Running daemon("bessemer-named-refusals-test");
+  ASSERT_TRUE(daemon.started());
+  daemon.tenant("acme");
+  const std::string rival = daemon.tenant("rival");
+  EXPECT_EQ(daemon.call("GET", "/api/v1/jobs?project=ghost/lab", rival).status, 404);
+  EXPECT_EQ(told_of(daemon, "list_jobs"), 0u);
+  EXPECT_EQ(daemon.call("GET", "/api/v1/jobs?project=acme/lab", rival).status, 404);
+  EXPECT_EQ(told_of(daemon, "list_jobs"), 1u);
+}
+
 TEST(Refusals, DoNotTellWhoseAForeignThingIs) {
   Running daemon("bessemer-foreign-refusal-test");
   ASSERT_TRUE(daemon.started());
