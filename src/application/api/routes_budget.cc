@@ -21,14 +21,16 @@ struct BudgetView {
   budget::Scope scope;
   SpendUnit unit = SpendUnit::money;
   budget::Term term = budget::Term::monthly;
-  std::string limit, used, held, leased;  // amounts for people: "12.5 USD"
-  Wide limit_exact = 0, used_exact = 0, held_exact = 0, leased_exact = 0;
+  std::string limit, overdraft, used, held, leased;  // amounts for people: "12.5 USD"
+  Wide limit_exact = 0, overdraft_exact = 0, used_exact = 0, held_exact = 0, leased_exact = 0;
   budget::LimitActions at_limit;
   std::vector<std::uint32_t> warn_percents;
+  std::uint32_t warned = 0;  // the highest of them that was reached in this window
   Instant window;
 };
-DESCRIBE(BudgetView, id, name, path, scope, unit, term, limit, used, held, leased, limit_exact,
-         used_exact, held_exact, leased_exact, at_limit, warn_percents, window)
+DESCRIBE(BudgetView, id, name, path, scope, unit, term, limit, overdraft, used, held, leased,
+         limit_exact, overdraft_exact, used_exact, held_exact, leased_exact, at_limit,
+         warn_percents, warned, window)
 
 BudgetView view_of(Call& call, const budget::Budget& found) {
   const auto& state = call.state();
@@ -46,45 +48,89 @@ BudgetView view_of(Call& call, const budget::Budget& found) {
   const auto text = [&](Wide amount) {
     return budget::to_text(found.unit, found.currency, amount);
   };
+  view.warned = counters.warned;
   view.limit = text(view.limit_exact = found.limit);
+  view.overdraft_exact = found.overdraft;
+  if (found.overdraft != 0) view.overdraft = text(found.overdraft);
   view.used = text(view.used_exact = counters.used);
   view.held = text(view.held_exact = counters.held);
   view.leased = text(view.leased_exact = counters.leased);
   return view;
 }
 
+// Those that are named change.
+struct Actions {
+  std::optional<budget::AtLimit> inference, job, preemptible, service;
+};
+DESCRIBE(Actions, inference, job, preemptible, service)
+
 struct SetBudget {
   std::string name;
   std::string limit;  // "100 USD", "40h" of GPU time, "1000000" tokens
+  std::optional<std::string> overdraft;  // how far beyond it, for who goes on in an overdraft
   std::optional<budget::Term> term;
   std::optional<KeyId> key;
   std::optional<ModelId> model;
   std::optional<EndpointId> endpoint;
   std::optional<PipelineId> pipeline;
-  std::optional<budget::LimitActions> at_limit;
+  std::optional<Actions> at_limit;
   std::vector<std::uint32_t> warn_percents;
 };
-DESCRIBE(SetBudget, name, limit, term, key, model, endpoint, pipeline, at_limit, warn_percents)
+DESCRIBE(SetBudget, name, limit, overdraft, term, key, model, endpoint, pipeline, at_limit,
+         warn_percents)
+
+struct Amount {
+  SpendUnit unit = SpendUnit::tokens;
+  Currency currency;
+  Wide size = 0;
+};
 
 // Money has a currency, GPU time a unit of time, tokens are a bare number.
-Result<void> read_limit(std::string_view text, budget::Budget& into) {
+Result<Amount> read_amount(std::string_view text) {
   if (const auto money = from_text(std::type_identity<Money>{}, text)) {
-    into.unit = SpendUnit::money;
-    into.currency = money->currency;
-    into.limit = money->nano;
-    return {};
+    return Amount{SpendUnit::money, money->currency, money->nano};
   }
-  if (const auto tokens = parse_unsigned(text)) {
-    into.unit = SpendUnit::tokens;
-    into.limit = Wide{*tokens};
-    return {};
-  }
+  if (const auto tokens = parse_unsigned(text)) return Amount{SpendUnit::tokens, {}, Wide{*tokens}};
   if (const auto span = from_text(std::type_identity<Duration>{}, text)) {
-    into.unit = SpendUnit::gpu_time;
-    into.limit = Wide{span->ns} * milli_per_gpu;
-    return {};
+    return Amount{SpendUnit::gpu_time, {}, Wide{span->ns} * milli_per_gpu};
   }
-  return invalid("must be money ('100 USD'), GPU time ('40h') or tokens ('1000000')").at("limit");
+  return invalid("must be money ('100 USD'), GPU time ('40h') or tokens ('1000000')");
+}
+
+void change_actions(const Actions& asked, budget::LimitActions& into) {
+  into.inference = asked.inference.value_or(into.inference);
+  into.job = asked.job.value_or(into.job);
+  into.preemptible = asked.preemptible.value_or(into.preemptible);
+  into.service = asked.service.value_or(into.service);
+}
+
+bool has_overdraft(const budget::LimitActions& actions) {
+  using enum budget::AtLimit;
+  return actions.inference == overdraft || actions.job == overdraft ||
+         actions.preemptible == overdraft || actions.service == overdraft;
+}
+
+Result<void> read_amounts(const SetBudget& asked, budget::Budget& into) {
+  const auto limit = read_amount(asked.limit);
+  if (!limit) return Error(limit.error()).at("limit");
+  into.unit = limit->unit;
+  into.currency = limit->currency;
+  into.limit = limit->size;
+  if (asked.overdraft) {
+    const auto overdraft = read_amount(*asked.overdraft);
+    if (!overdraft) return Error(overdraft.error()).at("overdraft");
+    if (overdraft->unit != limit->unit || overdraft->currency != limit->currency) {
+      return invalid("must be in what the limit is in").at("overdraft");
+    }
+    into.overdraft = overdraft->size;
+  }
+  if ((into.overdraft != 0) == has_overdraft(into.at_limit)) return {};
+  if (into.overdraft == 0) {
+    return invalid("lets work go on in an overdraft, and there is none").at("at_limit")
+        .fix("say how far with 'overdraft'");
+  }
+  return invalid("is for nobody: no class of work goes on in it").at("overdraft")
+      .fix("name those that do in 'at_limit', as {\"service\":\"overdraft\"}");
 }
 
 // What a budget is about stays as it was made.
@@ -125,9 +171,9 @@ Result<BudgetView> set_budget(Call& call, const InOrg<SetBudget>& body) {
   }
   TRY(check_scope(set.budget.scope, asked));
   if (asked.term) set.budget.term = *asked.term;
-  if (asked.at_limit) set.budget.at_limit = *asked.at_limit;
+  if (asked.at_limit) change_actions(*asked.at_limit, set.budget.at_limit);
   if (!asked.warn_percents.empty()) set.budget.warn_percents = asked.warn_percents;
-  TRY(read_limit(asked.limit, set.budget));
+  TRY(read_amounts(asked, set.budget));
   const BudgetId id = set.budget.id;
   call.makes("/api/v1/budgets/" + to_text(id));
   TRY(call.submit(budget::Command(std::move(set))));
