@@ -72,7 +72,7 @@ class Watching : public std::enable_shared_from_this<Watching> {
     std::string event;
     http::append_event(event, factory::tag_of(fact.event), std::to_string(fact.sequence),
                        factory::to_json(fact));
-    // A listener that does not keep up is let go: it asks again from where it stands.
+    // A listener that does not keep up is let go.
     if (responder_.write(std::move(event)) == server::Flow::more) return true;
     end();
     return false;

@@ -205,7 +205,7 @@ Result<ExplanationView> explain_job(Call& call) {
     view.next = view.never ? "change what it asks for, or ask the operator for such a node"
                            : "wait, ask for less, or ask whoever sets the limit named above";
   } else if (found->phase == workload::Phase::failed) {
-    view.next = "see what it printed: bessemer logs " + to_text(found->id);
+    view.next = "see what it printed: bessemer logs " + to_text(found->id) + ", also with --errors";
   }
   return view;
 }

@@ -19,7 +19,7 @@ Result<int> list_contexts(Session& session) {
     Document row = Document::object();
     row.set("current", Document::of(config.current == name ? "*" : ""));
     row.set("name", Document::of(name));
-    row.set("url", Document::of(place.url.value_or("")));
+    row.set("url", Document::of(place.url.value_or("this machine")));
     row.set("project", Document::of(place.project.value_or("")));
     list.members.emplace_back("", std::move(row));
   }
@@ -46,7 +46,9 @@ Result<int> set_context(Session& session) {
     place.key = std::move(key);
     place.key_file.reset();
   }
-  if (!place.url) return invalid("a new context needs --url");
+  if (place.url && !place.key && !place.key_file) {
+    return invalid("a context with --url needs a key").fix("add --key-file FILE or --key-stdin");
+  }
   if (!config.current) config.current = name;
   TRY(write_config(session.around(), config));
   session.note("context " + name + " is saved\n");

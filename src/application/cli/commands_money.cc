@@ -149,7 +149,9 @@ std::vector<Command> limit_commands() {
                    {"at-limit", 0, "JSON", "per class of work: '{\"service\":\"overdraft\"}'",
                     As::json, "at_limit"},
                    {"overdraft", 0, "AMOUNT", "how far beyond the limit, for such classes",
-                    As::text, "overdraft"}}},
+                    As::text, "overdraft"}},
+       .details = "  bessemer budget set monthly '100 USD' -p acme\n"
+                  "  bessemer budget set nights 40h --term total -p acme/vision"},
       {.path = "budget delete", .summary = "remove a budget", .method = "DELETE",
        .target = "/api/v1/budgets/{BUDGET}",
        .operands = {{.name = "BUDGET", .help = "an id or a name",

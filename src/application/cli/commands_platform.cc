@@ -46,7 +46,6 @@ std::vector<Command> platform_commands() {
       {.path = "gateway list", .summary = "gateway processes, and the logs that dead ones left",
        .method = "GET", .target = "/api/v1/gateways", .noun = &gateway},
       {.path = "events", .summary = "what changes, as it changes",
-       .options = {{"after", 0, "SEQUENCE", "begin after this one", As::text, "?after"}},
        .run = &follow_events},
   };
 }

@@ -49,30 +49,21 @@ Result<real::Address> address_of(std::string_view url) {
   return address;
 }
 
+// Requires: a url.
 Result<Profile> from_place(std::string name, const Place& place) {
   Profile profile;
   profile.name = std::move(name);
-  if (!place.url) return invalid(profile.name + " has no url");
   TRY_ASSIGN(profile.address, address_of(*place.url));
   if (place.key) {
     profile.key = Secret(*place.key);
   } else if (place.key_file) {
     TRY_ASSIGN(profile.key, read_key(*place.key_file));
   } else {
-    return invalid(profile.name + " has no key").fix("bessemer context set NAME --key-file FILE");
+    return invalid(profile.name + " has no key")
+        .fix("bessemer context set NAME --key-file FILE, or: bessemer context delete NAME");
   }
   profile.project = place.project.value_or("");
   return profile;
-}
-
-Result<Profile> named(const Config& config, const std::string& name) {
-  const auto at = config.contexts.find(name);
-  if (at != config.contexts.end()) return from_place("context " + name, at->second);
-  std::vector<std::string> known;
-  for (const auto& [other, place] : config.contexts) known.push_back(other);
-  return not_found("the config file has no context '" + name + "'")
-      .fix(known.empty() ? "bessemer context set " + name + " --url URL --key-file FILE"
-                         : "there are: " + join(known, ", "));
 }
 
 // The factory on this machine, when its socket and key are there for us.
@@ -83,12 +74,30 @@ Result<Profile> local_factory(const Surroundings& around) {
   const std::string socket = home + "/run/api.sock";
   if (!exists(socket)) {
     return unavailable("no factory answers at " + socket)
-        .fix("start one with ./up, or set BESSEMER_URL and BESSEMER_KEY");
+        .fix("start one with ./up; if it runs, set BESSEMER_HOME to its state directory, or "
+             "BESSEMER_URL and BESSEMER_KEY");
   }
   Place place;
   place.url = "unix:" + socket;
   place.key_file = home + "/secrets/admin.key";
   return from_place("local factory", place);
+}
+
+// A context without a url is of the factory on this machine.
+Result<Profile> named(const Config& config, const std::string& name, const Surroundings& around) {
+  const auto at = config.contexts.find(name);
+  if (at != config.contexts.end()) {
+    const Place& place = at->second;
+    if (place.url) return from_place("context " + name, place);
+    TRY_ASSIGN(Profile profile, local_factory(around));
+    profile.project = place.project.value_or("");
+    return profile;
+  }
+  std::vector<std::string> known;
+  for (const auto& [other, place] : config.contexts) known.push_back(other);
+  return not_found("the config file has no context '" + name + "'")
+      .fix(known.empty() ? "bessemer context set " + name + " --url URL --key-file FILE"
+                         : "there are: " + join(known, ", "));
 }
 
 }  // namespace
@@ -126,7 +135,7 @@ Result<Profile> find_profile(const Arguments& arguments, const Surroundings& aro
   Result<Profile> found = [&]() -> Result<Profile> {
     if (const auto context = arguments.value("context")) {
       TRY_ASSIGN(const Config config, read_config(around));
-      return named(config, *context);
+      return named(config, *context, around);
     }
     if (const std::string url = around.variable("BESSEMER_URL"); !url.empty()) {
       Place place;
@@ -137,8 +146,12 @@ Result<Profile> find_profile(const Arguments& arguments, const Surroundings& aro
       return from_place("BESSEMER_URL", place);
     }
     TRY_ASSIGN(const Config config, read_config(around));
-    if (config.current) return named(config, *config.current);
-    return local_factory(around);
+    if (!config.current) return local_factory(around);
+    // Who sets the variable means that factory.
+    const auto at = config.contexts.find(*config.current);
+    const bool elsewhere = at != config.contexts.end() && at->second.url;
+    if (elsewhere && !around.variable("BESSEMER_HOME").empty()) return local_factory(around);
+    return named(config, *config.current, around);
   }();
   if (!found) return found;
   if (const std::string project = around.variable("BESSEMER_PROJECT"); !project.empty()) {

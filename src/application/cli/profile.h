@@ -16,7 +16,7 @@ namespace bessemer::cli {
 
 // One context of the config file.
 struct Place {
-  std::optional<std::string> url;       // "http://127.0.0.1:7420" or "unix:/path/api.sock"
+  std::optional<std::string> url;  // "http://127.0.0.1:7420"; none: the factory on this machine
   std::optional<std::string> key;       // the key itself, or
   std::optional<std::string> key_file;  // a file that holds it
   std::optional<std::string> project;   // when no --project is given
@@ -46,8 +46,9 @@ struct Profile {
   std::string project;    // default of --project; may be empty
 };
 
-// In this order: --context; BESSEMER_URL with BESSEMER_KEY; the config file's current context; the
-// factory in BESSEMER_HOME or ./factory, by its socket and admin key. Errors: invalid, unavailable,
+// In this order: --context; BESSEMER_URL with BESSEMER_KEY; the factory in BESSEMER_HOME, by its
+// socket and admin key; the config file's current context; the factory in ./factory. A context
+// without a url gives its project to the factory on this machine. Errors: invalid, unavailable,
 // saying what was looked for.
 Result<Profile> find_profile(const Arguments& arguments, const Surroundings& around);
 

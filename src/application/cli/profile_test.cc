@@ -57,7 +57,33 @@ TEST(Profiles, ContextsAreKept) {
   ::stat((folder.path() + "/.config/bessemer/config.yaml").c_str(), &about);
   EXPECT_EQ(about.st_mode & 0777, 0600u);
   EXPECT_EQ(run_words("context use other", terminal, around), 1);
+  EXPECT_EQ(run_words("context set far --url http://127.0.0.1:2", terminal, around), 1);
+  EXPECT_NE(terminal.said.find("needs a key"), std::string::npos);
   EXPECT_EQ(run_words("context delete lab", terminal, around), 0);
+}
+
+// What the refusal of a command without a project says to do must work.
+TEST(Profiles, AContextWithoutAUrlNamesAProjectOfTheFactoryHere) {
+  Folder folder;
+  Surroundings around;
+  around.working_directory = folder.path();
+  around.variables["HOME"] = folder.path();
+  around.variables["BESSEMER_HOME"] = folder.path() + "/home";
+  folder.write("home/run/api.sock", "");
+  folder.write("home/secrets/admin.key", "k1\n", 0600);
+  FakeTerminal terminal;
+  ASSERT_EQ(run_words("context set mine -p acme/vision", terminal, around), 0) << terminal.said;
+  const Arguments none;
+  ASSERT_TRUE(find_profile(none, around));
+  EXPECT_EQ(find_profile(none, around)->project, "acme/vision");
+  EXPECT_EQ(find_profile(none, around)->address.path, folder.path() + "/home/run/api.sock");
+  // A factory that is named outright is not shadowed by a context of another.
+  terminal.typed = "k2\n";
+  ASSERT_EQ(run_words("context set lab --url http://127.0.0.1:1 --key-stdin", terminal, around), 0);
+  ASSERT_EQ(run_words("context use lab", terminal, around), 0);
+  EXPECT_EQ(find_profile(none, around)->address.path, folder.path() + "/home/run/api.sock");
+  around.variables.erase("BESSEMER_HOME");
+  EXPECT_EQ(find_profile(none, around)->address.port, 1);
 }
 
 }  // namespace

@@ -378,9 +378,8 @@ Result<int> show_pipeline_run(Session& session) {
 
 Result<int> follow_events(Session& session) {
   TRY_ASSIGN(Remote* const remote, session.remote());
-  TRY_ASSIGN(const Asked asked, ask(session));
   EventPrinter printer(session);
-  TRY(remote->stream("/api/v1/events" + query_text(asked.query), printer, {}));
+  TRY(remote->stream("/api/v1/events", printer, {}));
   return 0;
 }
 
