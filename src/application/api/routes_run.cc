@@ -44,6 +44,8 @@ Result<Page<run::Run>> list_runs(Call& call) {
       [](const run::Run* one) { return *one; });
 }
 
+std::string series_path(RunId run) { return "runs/" + to_text(run) + "/metrics"; }
+
 struct SeriesView {
   std::string name;
   std::vector<run::Sample> samples;
@@ -139,10 +141,24 @@ Result<void> get_metrics(const std::shared_ptr<Call>& call, const server::Respon
     return {};
   }
   TRY(check_room_to_read(call->services().store));
-  std::make_shared<ReadingSeries>(call, responder, "runs/" + to_text(found->id) + "/metrics",
-                                  std::move(wish), std::move(kept))
+  std::make_shared<ReadingSeries>(call, responder, series_path(found->id), std::move(wish),
+                                  std::move(kept))
       ->next();
   return {};
+}
+
+Result<Nothing> delete_run(Call& call) {
+  TRY_ASSIGN(const run::Run* const found, named_run(call));
+  const RunId id = found->id;
+  TRY(call.submit(run::Command(run::Delete{id})));
+  // Its numbers too, after whoever still reads them; a file that stays is in nobody's way.
+  world::Disk& disk = call.services().home;
+  call.services().store.post(
+      [&disk, path = series_path(id)](artifact::Store&) -> StoreQueue::Then {
+        if (disk.exists(path)) (void)disk.remove(path).has_value();
+        return {};
+      });
+  return Nothing{};
 }
 
 }  // namespace
@@ -162,6 +178,9 @@ Table run_routes() {
                       "One run: parameters, metrics, inputs, outputs", Resource::run,
                       Action::read),
       std::move(metrics),
+      route<&delete_run>(Method::del, "/api/v1/runs/{run}", "delete_run",
+                         "Forget a run that is over and give up its outputs", Resource::run,
+                         Action::remove),
   };
 }
 

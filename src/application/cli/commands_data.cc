@@ -109,6 +109,11 @@ std::vector<Command> model_commands() {
       {.path = "experiment metrics", .summary = "a run's metrics over its steps",
        .method = "GET", .target = "/api/v1/runs/{RUN}/metrics", .operands = {experiment_operand},
        .options = {{"name", 'n', "METRIC", "only this one", As::text, "?name"}}},
+      {.path = "experiment delete", .summary = "forget a run and give up its outputs",
+       .method = "DELETE", .target = "/api/v1/runs/{RUN}", .operands = {experiment_operand},
+       .details = "  bessemer experiment delete run_... -p acme/vision\n"
+                  "  Refused while a model was made or measured by it. What is used elsewhere "
+                  "stays."},
       {.path = "lineage", .summary = "what a thing came from, and what came of it",
        .operands = {{"THING", "a name or id; model:digits@2, dataset:mnist@1, endpoint:digits"}},
        .options = {{"down", 0, "", "only what came of it"},

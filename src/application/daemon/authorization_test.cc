@@ -92,6 +92,7 @@ const std::map<std::string, Case>& cases() {
       {"delete_dataset", {}},
       {"list_runs", {project, ""}},
       {"get_run", {}},
+      {"delete_run", {}},
       {"get_run_metrics", {}},
       {"get_lineage", {"?of=endpoint%3Aserve&project=acme%2Fvision", ""}},
       {"create_model", {"", R"({"project":"acme/vision","name":"m2"})"}},

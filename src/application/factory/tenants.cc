@@ -93,7 +93,9 @@ Result<Batch> judge_close(const State& state, const tenant::Close& close, const 
     }
   }
   if (artifact::count(state.artifact, close.node) != 0) {
-    return conflict("it still stores artifacts").fix("delete its datasets, models and runs first");
+    return conflict("it still stores artifacts")
+        .fix("delete its datasets, models, pipelines and experiment runs; what nothing needs any "
+             "more goes within two days");
   }
   ADD(batch, tenant::judge(state.tenant, tenant::Command(close), context));
   ADD(batch, access::judge(state.access, access::Command(access::ForgetNode{close.node}), context));
