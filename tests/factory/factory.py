@@ -93,7 +93,7 @@ class Factory:
             raise Failed(f"the daemon ended with {self.process.returncode}:\n{self.log()[-3000:]}")
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=5)
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/healthz")
             return connection.getresponse().status == 200
         except OSError:
             return False

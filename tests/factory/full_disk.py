@@ -4,6 +4,7 @@ still recorded, and everything goes on once there is room again.
 The state directory lies on a small file system of its own, which takes root to mount.
 """
 
+import http.client
 import os
 import pathlib
 import subprocess
@@ -73,6 +74,12 @@ class FullDisk(FactoryCase):
         self.assertIsNone(self.factory.process.poll(), self.factory.log()[-3000:])
         self.assertTrue(self.factory._is_ready())
 
+    def readiness(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.factory.api_port, timeout=10)
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
     def fill_journal(self):
         """Submits until the journal takes nothing that begins something; returns what was said."""
         self.factory.fill()
@@ -104,6 +111,9 @@ class FullDisk(FactoryCase):
         self.assertIn("the disk of the journal is full", said)
         self.assertIn("free space", said)
         self.alive()
+        status, body = self.readiness()
+        self.assertEqual(status, 503, body)
+        self.assertIn("the disk is full", body)
         self.factory.do("job", "cancel", running)
         self.wait_for_phase(running, "cancelled")
         self.alive()

@@ -25,6 +25,17 @@ Result<HealthView> get_health(Call& call) {
   return HealthView{"ok", engine.applied(), engine.durable()};
 }
 
+// A full journal takes only what ends something, or keeps alive what runs.
+Result<HealthView> get_readiness(Call& call) {
+  TRY_ASSIGN(const HealthView view, get_health(call));
+  if (call.services().engine.journal().full()) {
+    return unavailable("the disk is full: no new work is taken, what runs goes on")
+        .because("disk_full")
+        .fix("make room on the disk of the state directory");
+  }
+  return view;
+}
+
 struct RoleView {
   std::string org;
   access::Role role = access::Role::viewer;
@@ -176,8 +187,8 @@ Table system_routes() {
   Table table = {
       route<&get_health>(Method::get, "/healthz", "health", "Is the daemon alive?", Resource::org,
                          Action::read),
-      route<&get_health>(Method::get, "/readyz", "ready", "Does the daemon take work?",
-                         Resource::org, Action::read),
+      route<&get_readiness>(Method::get, "/readyz", "ready", "Does the daemon take new work?",
+                            Resource::org, Action::read),
       route<&get_whoami>(Method::get, "/api/v1/whoami", "whoami", "Who am I, and what may I do?",
                          Resource::principal, Action::read),
       route<&get_document>(Method::get, "/api/v1/openapi.json", "openapi",
