@@ -1,6 +1,7 @@
 // Who asks a simulated factory, and for what.
 #include "sim/company.h"
 
+#include "application/factory/charge.h"
 #include "base/check.h"
 #include "governance/pricing/notice.h"
 
@@ -37,6 +38,7 @@ void Company::found(Daemon& daemon) {
       set_budget(daemon, tenant, SpendUnit::tokens, random_.between(0, 500'000));
     }
   }
+  found_payer(daemon);
   ask(daemon, site::Command(site::RegisterSite{"local", site::Engine::local}));
   daemon.commit();
   for (std::uint64_t i = 0; i < node_count; ++i) nodes_.push_back(daemon.draw<NodeId>());
@@ -44,6 +46,31 @@ void Company::found(Daemon& daemon) {
   daemon.commit();
   define_lines(daemon);
   name_kinds(daemon);
+}
+
+// A tenant that pays in advance, and buys tokens alone: all of it can be refused in time.
+void Company::found_payer(Daemon& daemon) {
+  payer_ = daemon.draw<OrgId>();
+  shop_ = daemon.draw<OrgId>();
+  ask(daemon, tenant::Command(tenant::CreateTenant{payer_, "payer", {}}));
+  daemon.commit();
+  ask(daemon, tenant::Command(tenant::CreateProject{shop_, payer_, "shop"}));
+  daemon.commit();
+  top_up(daemon);
+  daemon.commit();
+}
+
+void Company::top_up(Daemon& daemon) {
+  const auto* wallet = ledger::find(daemon.state().ledger, payer_, ledger::AccountKind::wallet,
+                                    euro);
+  if (wallet != nullptr) {
+    const auto now = budget::counters_of(daemon.state().budget,
+                                         factory::wallet_budget(wallet->id), Instant{});
+    if (wallet->balance - now.held - now.leased < cent) ++machine_.tally["wallets empty"];
+  }
+  const Money amount{Wide{random_.between(1, 10)} * cent, euro};
+  const factory::TopUp command{payer_, daemon.draw<TransferId>(), amount};
+  if (ask(daemon, factory::OwnCommand(command))) ++machine_.tally["wallets topped up"];
 }
 
 void Company::register_nodes(Daemon& daemon) {
@@ -130,6 +157,7 @@ void Company::change_budget(Daemon& daemon) {
 
 std::string Company::judge_limits(const factory::State& state) const {
   for (const auto& [id, windows] : state.budget.counters) {
+    if (state.budget.budgets.at(id).prepaid) continue;  // a wallet's: judge_state looks at it
     const auto highest = highest_.find(id);
     if (highest == highest_.end()) return "a budget is counted that nobody set";
     for (const auto& [window, counters] : windows) {
@@ -149,14 +177,16 @@ std::string Company::judge_limits(const factory::State& state) const {
 // Requests of each tenant, at the prices in force.
 void Company::name_kinds(const Daemon& daemon) {
   const Instant now = machine_.clock.now();
-  for (std::size_t i = 0; i < tenants_.size(); ++i) {
+  std::vector<std::pair<OrgId, OrgId>> callers{{payer_, shop_}};
+  for (std::size_t i = 0; i < tenants_.size(); ++i) callers.emplace_back(tenants_[i], projects_[i]);
+  for (const auto& [tenant, project] : callers) {
     const auto* version = metering::version_for(daemon.state().metering, daemon.state().pricing,
-                                                tenants_[i], now);
+                                                tenant, now);
     if (version == nullptr) continue;
     RequestKind kind;
-    kind.spender.path = {tenants_[i], projects_[i]};
-    kind.payer.tenant = tenants_[i];
-    kind.payer.project = projects_[i];
+    kind.spender.path = {tenant, project};
+    kind.payer.tenant = tenant;
+    kind.payer.project = project;
     kind.sku = "small";
     kind.version = version->id;
     for (const auto meter : {pricing::Meter::input_tokens, pricing::Meter::output_tokens,
@@ -215,7 +245,7 @@ void Company::change_queue(Daemon& daemon) {
 }
 
 void Company::ask_something(Daemon& daemon) {
-  switch (random_.below(13)) {
+  switch (random_.below(14)) {
     case 0: case 1: case 2: case 3: submit_job(daemon); break;
     case 4: case 5: {
       if (jobs_.empty()) break;
@@ -233,6 +263,7 @@ void Company::ask_something(Daemon& daemon) {
     case 9: change_queue(daemon); break;
     case 10: case 11: run_line(daemon); break;
     case 12: serve_something(daemon); break;
+    case 13: top_up(daemon); break;
   }
 }
 

@@ -33,6 +33,8 @@ class Company {
 
  private:
   void publish_prices(Daemon& daemon, Instant from);
+  void found_payer(Daemon& daemon);
+  void top_up(Daemon& daemon);
   void set_budget(Daemon& daemon, OrgId node, SpendUnit unit, std::int64_t limit);
   void change_budget(Daemon& daemon);
   void name_kinds(const Daemon& daemon);
@@ -49,6 +51,7 @@ class Company {
   Machine& machine_;
   Random random_;
   std::vector<OrgId> tenants_, projects_;
+  OrgId payer_, shop_;  // pays in advance
   std::vector<NodeId> nodes_;
   std::vector<budget::Budget> budgets_;
   std::map<BudgetId, Wide> highest_;

@@ -36,7 +36,8 @@ TEST(History, TheRareBranchesAreReached) {
         "messages lost", "requests answered", "requests voided", "holds extended",
         "gateway deaths", "usage logs recovered", "snapshots", "steps succeeded", "steps reused",
         "steps failed", "steps cancelled", "workloads cancelled", "workloads failed",
-        "workloads succeeded", "ends run_time", "commands refused: disk_full"}) {
+        "workloads succeeded", "wallets topped up", "ends run_time",
+        "commands refused: disk_full"}) {
     EXPECT_GT(tally[what], 0u) << what;
   }
 }
@@ -56,6 +57,19 @@ TEST(Judge, BooksThatDoNotBalance) {
   EXPECT_EQ(judge_state(state, {}), "");
   state.ledger.accounts.begin()->second.balance = 1;
   EXPECT_EQ(judge_state(state, {}), "the ledger's sum of EUR is 1");
+}
+
+TEST(Judge, AWalletThatIsSpentTwice) {
+  factory::State state = balanced();
+  ledger::Account wallet;
+  wallet.id = {1, 2};
+  wallet.owner = OrgId{7, 1};
+  wallet.kind = ledger::AccountKind::wallet;
+  wallet.currency = euro;
+  wallet.balance = -1;
+  state.ledger.accounts[wallet.id] = wallet;
+  state.ledger.accounts.begin()->second.balance = 1;
+  EXPECT_EQ(judge_state(state, {}), "a wallet has -1 nano, of which 0 are set aside");
 }
 
 TEST(Judge, AnAcceleratorThatBelongsToTwo) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "application/factory/charge.h"
 #include "base/codec.h"
 #include "journal/file_journal.h"
 #include "journal/usage_log.h"
@@ -94,6 +95,23 @@ std::string judge_counters(const budget::State& budgets) {
   return {};
 }
 
+// What cannot be paid is refused before it is used: a wallet has what is set aside of it. Time that
+// was used while nobody could refuse it, and what is stored, may drive one below zero.
+std::string judge_wallets(const factory::State& state) {
+  std::set<OrgId> timed;
+  for (const auto& [key, line] : state.metering.lines) {
+    if (pricing::is_time(key.meter)) timed.insert(key.tenant);
+  }
+  for (const auto& [id, account] : state.ledger.accounts) {
+    if (account.kind != ledger::AccountKind::wallet || timed.contains(account.owner)) continue;
+    const auto now = budget::counters_of(state.budget, factory::wallet_budget(id), Instant{});
+    if (account.balance >= now.held + now.leased) continue;
+    return "a wallet has " + to_text(account.balance) + " nano, of which " +
+           to_text(now.held + now.leased) + " are set aside";
+  }
+  return {};
+}
+
 // What the lines say was charged has moved in the ledger: receivables owe exactly that, and wallets
 // have so much less than was paid into them.
 std::string judge_charges(const factory::State& state) {
@@ -129,6 +147,7 @@ std::string judge_state(const factory::State& state, Instant) {
   if (auto fault = judge_holds(state); !fault.empty()) return fault;
   if (auto fault = judge_counters(state.budget); !fault.empty()) return fault;
   if (auto fault = judge_charges(state); !fault.empty()) return fault;
+  if (auto fault = judge_wallets(state); !fault.empty()) return fault;
   if (auto fault = lease::audit(state.lease, state.budget); !fault.empty()) return fault;
   return metering::audit(state.metering, state.pricing);
 }

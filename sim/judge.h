@@ -10,7 +10,8 @@ namespace bessemer::sim {
 
 // Each gives the first thing that is wrong; empty: nothing.
 
-// At any moment: books balance, counters agree with what they count, nothing is allocated twice.
+// At any moment: books balance, counters agree with what they count, nothing is allocated twice,
+// and no wallet is spent beyond what it has.
 std::string judge_state(const factory::State& state, Instant now);
 // Once everything has ended: no hold, lease, interval or allocation is left.
 std::string judge_rest(const factory::State& state);
