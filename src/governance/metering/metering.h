@@ -212,7 +212,7 @@ struct DefineZone {
 };
 DESCRIBE(DefineZone, zone)
 
-// Opens a tenant's account, or chooses another book from `from` on (price_notice ahead, unless
+// Opens a tenant's account, or chooses another book from `from` on (notice.h says how soon, unless
 // there was none; the same currency). The zone stays: see ChooseZone. An empty book: none yet, and
 // what is used meanwhile is visibly unpriced.
 struct OpenAccount {

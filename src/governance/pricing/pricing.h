@@ -54,7 +54,7 @@ constexpr Wide max_amount_nano = max_money_nano;
 constexpr std::size_t max_prices = 2000;         // of one version
 constexpr std::size_t max_versions = 10'000;     // of one book
 constexpr std::size_t max_books = 1000;
-// One lease lifetime: nobody can hold a price that is already out of force.
+// One lease lifetime: no gateway holds at a price that is already out of force; see notice.h.
 constexpr Duration price_notice = seconds(60);
 
 // The sku that stands for every other one of a meter, real or simulated.
@@ -115,7 +115,7 @@ struct State {
 };
 DESCRIBE(State, books, places)
 
-// Publishes the next version of a book, or its first. `effective_from`: at least price_notice
+// Publishes the next version of a book, or its first. `effective_from`: as far as notice.h says
 // ahead and after the version before; left out: as soon as that allows. A first version may take
 // effect at once, but not in the past.
 struct Publish {
