@@ -28,9 +28,11 @@ endif()
 
 find_program(BESSEMER_CCACHE ccache)
 if(BESSEMER_CCACHE)
-  # With precompiled headers ccache asks to be told that their macros and times may be trusted.
+  # With precompiled headers ccache asks to be told that their macros and times may be trusted; and
+  # g++ knows a header of theirs again by all its bytes: one with other comments is another.
   set(BESSEMER_CCACHE ${CMAKE_COMMAND} -E env
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_COMMENTS=true
       ${BESSEMER_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${BESSEMER_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${BESSEMER_CCACHE})
